@@ -1,0 +1,1 @@
+"""Targets: each turns a lowered graph into an engine."""

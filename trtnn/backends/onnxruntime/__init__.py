@@ -1,0 +1,1 @@
+"""ONNX Runtime: the graph as an ONNX model, run on the CPU."""

@@ -1,0 +1,89 @@
+"""Which target to compile for."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import Any
+
+from trtnn.engine import Choice, Engine
+from trtnn.errors import ArgumentError
+
+BUILDERS = {  # target -> the module whose `build` makes its engines
+    "onnxruntime": "trtnn.backends.onnxruntime.engine",
+    "tensorrt": "trtnn.backends.tensorrt.build",
+    "tensorrt-rtx": "trtnn.backends.tensorrt.build",
+}
+
+
+COMMON = (
+    "inputs",
+    "target",
+    "dims",
+    "quiet",
+    "fp16",
+    "bf16",
+    "int8",
+    "fp8",
+    "int4",
+    "keep_fp32",
+    "keep_fp16",
+    "io_dtype",
+)
+"""The options of ``compile`` that all targets have."""
+
+
+def choose(target: str) -> Choice:
+    """The target to compile for, and why. Raises ArgumentError for an unknown one."""
+    if target == "auto":
+        return Choice(
+            "onnxruntime", "running plans needs TensorRT's GPU runtime, which this version of trtnn does not have yet"
+        )
+    if not isinstance(target, str) or target not in BUILDERS:
+        names = ["auto", *BUILDERS]
+        raise ArgumentError("target", expected=", ".join(names), got=repr(target), remedy=_suggestion(target, names))
+    return Choice(target, "asked for")
+
+
+def builder_of(choice: Choice) -> Callable[..., Engine]:
+    """The function that builds engines for the target."""
+    build: Any = import_module(BUILDERS[choice.target]).build
+    return build  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def warming_up(choice: Choice) -> Iterator[None]:
+    """Lets the target do in a second thread what it can do before it has a graph, such as loading its library."""
+    warm_up = getattr(import_module(BUILDERS[choice.target]), "warm_up", None)
+    if warm_up is None:
+        yield
+        return
+    thread = threading.Thread(target=warm_up, args=(choice,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def require_options(choice: Choice, options: Iterable[str]) -> None:
+    """Raises ArgumentError for an option that the target's ``build`` does not have."""
+    parameters = inspect.signature(builder_of(choice)).parameters.values()
+    known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise ArgumentError(
+                "compile",
+                expected=f"an option of the target {choice.target}: {', '.join(known)}",
+                got=repr(name),
+                remedy=_suggestion(name, [*known, *COMMON]),
+            )
+
+
+def _suggestion(name: object, known: Iterable[str]) -> str | None:
+    near = difflib.get_close_matches(str(name), list(known), n=2)
+    return f"did you mean {' or '.join(near)}?" if near else None

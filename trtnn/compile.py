@@ -1,0 +1,139 @@
+"""Compiling: trace, passes, target, engine."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from trtnn.backends.select import builder_of, choose, require_options, warming_up
+from trtnn.calling import Ranges
+from trtnn.engine import Engine
+from trtnn.errors import ArgumentError, DimError
+from trtnn.graph import Dim, Graph
+from trtnn.graph.dims import is_int
+from trtnn.inputs import Input
+from trtnn.module import Module
+from trtnn.passes import lower
+from trtnn.precision.options import Precision
+from trtnn.weights.pages import release_pages
+
+if TYPE_CHECKING:
+    from trtnn.precision.calibration import Calibration
+
+DEFAULT_RANGES = {"batch": (1, 1, 16)}  # what targets that need a range build for when nothing else is said
+NEEDS_RANGES = ("tensorrt", "tensorrt-rtx")
+DimRange: TypeAlias = Sequence[int] | int  # (min, opt, max), (min, max) or one size
+
+
+def compile_module(
+    module: Module,
+    inputs: Mapping[str, Input] | Iterable[Input] | Input | None = None,
+    *,
+    target: str = "auto",
+    dims: Mapping[str, DimRange] | Sequence[Mapping[str, DimRange]] | None = None,
+    fp16: bool = False,
+    bf16: bool = False,
+    int8: Calibration | None = None,
+    fp8: Calibration | None = None,
+    int4: bool = False,
+    keep_fp32: Sequence[str] | str = (),
+    keep_fp16: Sequence[str] | str = (),
+    io_dtype: Any = "float32",
+    quiet: bool = False,
+    **options: Any,
+) -> Engine:
+    """An engine for the module.
+
+    ``inputs`` overrides the Inputs that ``forward`` declares. ``target``: "onnxruntime", "tensorrt", "tensorrt-rtx",
+    or "auto", which takes the best one that can run here and says on standard error which and why, unless ``quiet``.
+    ``dims``: (min, opt, max) per named dim; a list of such dicts gives several optimization profiles.
+
+    ``fp16``, ``bf16``: convolutions and matrix products in half precision, what half precision hurts in float32.
+    ``int8``, ``fp8``: a `trtnn.Calibration`; convolutions and linear layers on 8-bit numbers, also together with
+    ``fp16`` or ``bf16``. ``int4``: the weights of linear layers in 4 bits. ``keep_fp32`` and ``keep_fp16``: module
+    paths or patterns of them ("encoder.*") that stay float32, or are left out of the quantization. ``io_dtype``: the
+    type of floating-point inputs and outputs.
+
+    Further ``options`` are those of the target's ``build``. Raises ArgumentError for an unknown target or option or
+    options that contradict each other, WeightsError without weights, CalibrationError for calibration data that does
+    not fit, DimError for a dim without a range on a target that needs one, and the errors of tracing and building.
+    """
+    precision = Precision.of(
+        fp16=fp16,
+        bf16=bf16,
+        int8=int8,
+        fp8=fp8,
+        int4=int4,
+        keep_fp32=keep_fp32,
+        keep_fp16=keep_fp16,
+        io_dtype=io_dtype,
+    )
+    choice = choose(target)
+    require_options(choice, options)
+    module.require_weights()
+    with warming_up(choice), _garbage_later():
+        graph = module.trace(inputs)
+        profiles = make_profiles(graph, dims, required=choice.target in NEEDS_RANGES)
+        if target == "auto" and not quiet:
+            print(choice, file=sys.stderr)  # noqa: T201  # the one line that says what was chosen
+        lowered = lower(graph)
+    if not precision.is_float32:
+        from trtnn.precision.apply import apply_precision  # a float32 engine does without all that quantizes
+
+        lowered, choice = apply_precision(lowered, precision, graph, choice)
+    release_pages(parameter.data for parameter in module.parameters())  # the graph has its own copy of most of them
+    return builder_of(choice)(lowered, choice, profiles, **options)
+
+
+@contextmanager
+def _garbage_later() -> Iterator[None]:
+    """Holds the cycle collector back: the many objects of a graph would set it off, and it would find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def make_profiles(
+    graph: Graph, dims: Mapping[str, DimRange] | Sequence[Mapping[str, DimRange]] | None, required: bool
+) -> list[Ranges]:
+    """(min, opt, max) of every named dim with a range, one dict per profile: from ``dims``, else from the Input.
+    Raises DimError."""
+    given = [{}] if dims is None else [dims] if isinstance(dims, Mapping) else dims
+    if not isinstance(given, (tuple, list)) or not given or not all(isinstance(one, Mapping) for one in given):
+        raise ArgumentError("dims", expected="a dict of names and ranges, or a list of such dicts", got=repr(dims))
+    return [_profile(graph.dims, one, required) for one in given]
+
+
+def _profile(declared: Mapping[str, Dim], given: Mapping[str, DimRange], required: bool) -> Ranges:
+    for name in given:
+        if name not in declared:
+            raise DimError(name, expected=f"one of the named dims: {', '.join(declared) or 'none'}", got=repr(name))
+    profile: dict[str, tuple[int, int, int]] = {}
+    for name, dim in declared.items():
+        found = _as_range(name, given[name]) if name in given else dim.range
+        found = found or (DEFAULT_RANGES.get(name) if required else None)
+        if found is not None:
+            profile[name] = found
+        elif required:
+            raise DimError(
+                name,
+                problem="has no range, and TensorRT builds for one",
+                remedy=f'compile with dims={{"{name}": (min, opt, max)}} or declare trtnn.Dim("{name}", min, opt, max)',
+            )
+    return profile
+
+
+def _as_range(name: str, spec: DimRange) -> tuple[int, int, int] | None:
+    values = tuple(spec) if isinstance(spec, (tuple, list)) else (spec,) * 3
+    if len(values) == 2:
+        values = (values[0], values[1], values[1])
+    if len(values) != 3 or not all(is_int(value) for value in values):
+        raise DimError(name, expected="(min, opt, max), (min, max) or one size", got=repr(spec))
+    return Dim(name, *values).range

@@ -1,0 +1,1 @@
+"""Importers: other libraries' model files as modules."""

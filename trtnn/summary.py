@@ -57,20 +57,17 @@ def summarize_module(module: Module, graph: Graph) -> Summary:
 
 def summarize_engine(engine: Engine) -> Summary:
     """What an engine computes after all passes: operations, their data types, and the casts among them."""
-    rows, casts = [], 0
+    rows, operations, casts = [], 0, 0
     for path, nodes in _by_path(engine.graph).items():
         computing = [node for node in nodes if not isinstance(node.op, Cast)]
         types = dict.fromkeys(node.outputs[0].type.dtype.short for node in computing)
         own = len(nodes) - len(computing)
-        casts += own
+        operations, casts = operations + len(nodes), casts + own
         rows.append((path or "(root)", _counted(computing), ", ".join(types), str(own or "")))
     weights = sum(
         node.op.data.nbytes for node in engine.graph.nodes if isinstance(node.op, Constant) and node.op.data is not None
     )
-    closing = (
-        f"{sum(len(nodes) for nodes in _by_path(engine.graph).values()):,} operations, {casts} casts",
-        f"{weights / 1e6:,.2f} MB of weights",
-    )
+    closing = (f"{operations:,} operations, {casts} casts", f"{weights / 1e6:,.2f} MB of weights")
     return Summary(repr(engine), ("module", "operations", "computes in", "casts"), tuple(rows), closing)
 
 

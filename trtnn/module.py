@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from trtnn.errors import TraceError, WeightsError
 from trtnn.graph import Graph
@@ -71,6 +71,10 @@ class Module:
     def inputs(self) -> dict[str, Input]:
         """The inputs declared as defaults of ``forward``'s arguments, by name."""
         return {name: default for name, default in self._arguments().items() if isinstance(default, Input)}
+
+    def _graph_name(self) -> str:
+        """What the network is called in graphs and engines."""
+        return type(self).__name__
 
     def _arguments(self) -> dict[str, Any]:
         """The arguments of ``forward`` with their defaults."""
@@ -211,11 +215,22 @@ class Module:
         options |= {"keep_fp32": keep_fp32, "keep_fp16": keep_fp16}
         return compile_module(self, inputs, target=target, dims=dims, **options)
 
-    def summary(self, inputs: Mapping[str, Input] | Iterable[Input] | Input | None = None) -> Summary:
-        """A table of the modules with their output types and parameters; ``print`` it. Takes ``inputs`` as `trace`."""
+    def summary(
+        self,
+        inputs: Mapping[str, Input] | Iterable[Input] | Input | None = None,
+        *,
+        dims: Mapping[str, int] | None = None,
+        **sizes: int,
+    ) -> Summary:
+        """A table of the modules with their output types, parameters, bytes and floating-point operations; ``print``
+        it. Takes ``inputs`` as `trace`.
+
+        ``model.summary(batch=8)`` counts for that size of a named dim, and so does ``dims={"batch": 8}``; otherwise
+        the best size of its range counts, and a batch of 1. Raises DimError for a name that no dim has.
+        """
         from trtnn.summary import summarize_module
 
-        return summarize_module(self, self.trace(inputs))
+        return summarize_module(self, self.trace(inputs), {**(dims or {}), **sizes})
 
     def describe(self) -> str:
         """The options that ``repr`` shows between the brackets."""
@@ -227,65 +242,6 @@ class Module:
             return f"{type(self).__name__}({self.describe()})"
         lines = [f"  {name}: {child!r}".replace("\n", "\n  ") for name, child in children]
         return f"{type(self).__name__}({self.describe()}\n" + "\n".join(lines) + "\n)"
-
-
-class Sequential(Module):
-    """Modules and functions of one tensor, called one after the other."""
-
-    def __init__(self, *steps: Any) -> None:
-        self.steps = list(steps)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """("0", module), ("1", module) and so on."""
-        return ((str(i), step) for i, step in enumerate(self.steps) if isinstance(step, Module))
-
-    def forward(self, x: Any) -> Any:
-        """The last step's result."""
-        for step in self.steps:
-            x = step(x)
-        return x
-
-    def __getitem__(self, index: int) -> Any:
-        return self.steps[index]
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.steps)
-
-
-class ModuleList(Module):
-    """A list of modules, for `forward` to loop over. A plain list in an attribute does the same."""
-
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self._modules = list(modules)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """("0", module), ("1", module) and so on."""
-        return ((str(i), module) for i, module in enumerate(self._modules))
-
-    def append(self, module: Module) -> ModuleList:
-        """Adds a module at the end and returns the list."""
-        self._modules.append(module)
-        return self
-
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-    @overload
-    def __getitem__(self, index: slice) -> ModuleList: ...
-    def __getitem__(self, index: int | slice) -> Module | ModuleList:
-        found = self._modules[index]
-        return ModuleList(found) if isinstance(found, list) else found
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[index] = module
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules)
 
 
 def _members(name: str, value: Any, kind: type) -> Iterator[tuple[str, Any]]:
@@ -317,4 +273,4 @@ def _scoped(module: Module, scopes: tuple[str, ...]) -> Iterator[tuple[tuple[str
         yield from _scoped(child, tuple(f"{scope}/{attribute}" for scope in scopes))
 
 
-__all__ = ["Module", "ModuleList", "Parameter", "Sequential"]
+__all__ = ["Module", "Parameter"]

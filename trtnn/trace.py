@@ -54,7 +54,7 @@ class ModuleTree:
     def of(cls, root: Module) -> ModuleTree:
         """The paths below a module; something reached by several paths goes by the first."""
         modules = {id(one): path for path, one in reversed(list(root.named_modules()))}
-        return cls(type(root).__name__, modules, {id(one): path for path, one in root.named_parameters()})
+        return cls(root._graph_name(), modules, {id(one): path for path, one in root.named_parameters()})
 
 
 class Tracer:
@@ -82,6 +82,11 @@ class Tracer:
         inner.parent, inner.depth = self, self.depth + 1
         inner.captures, inner._parameters = {}, {}
         return inner
+
+    @property
+    def is_inner(self) -> bool:
+        """True inside a loop's body, or inside what a pass or a custom op records in the place of one operation."""
+        return self.parent is not None or self._origin is not None
 
     @property
     def path(self) -> str:
@@ -181,17 +186,22 @@ def tracer_of(operands: Iterable[Any]) -> Tracer | None:
 def user_line() -> SourceLine | None:
     """The innermost running line that is not trtnn's own."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and is_own_file(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
         return None
     return SourceLine(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
+def is_own_file(file: str) -> bool:
+    """Whether a frame's file is trtnn's, or a method that attrs wrote."""
+    return file.startswith((_PACKAGE, "<attrs generated"))
+
+
 def _raised_at(error: TrtnnError) -> SourceLine | None:
     """The innermost line that the error came through and that is not trtnn's own."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not is_own_file(frame.f_code.co_filename):
             return SourceLine(frame.f_code.co_filename, line, frame.f_code.co_name)
     return None
 

@@ -9,8 +9,10 @@ from trtnn.functional import (
     math,
     nn,
     normalization,
+    plugin,
     products,
     recurrent,
+    reductions,
     sequence,
     shape,
     statistics,
@@ -23,8 +25,10 @@ from trtnn.functional.image import *  # noqa: F403
 from trtnn.functional.math import *  # noqa: F403
 from trtnn.functional.nn import *  # noqa: F403
 from trtnn.functional.normalization import *  # noqa: F403
+from trtnn.functional.plugin import *  # noqa: F403
 from trtnn.functional.products import *  # noqa: F403
 from trtnn.functional.recurrent import *  # noqa: F403
+from trtnn.functional.reductions import *  # noqa: F403
 from trtnn.functional.sequence import *  # noqa: F403
 from trtnn.functional.shape import *  # noqa: F403
 from trtnn.functional.statistics import *  # noqa: F403
@@ -38,8 +42,10 @@ __all__ += image.__all__
 __all__ += math.__all__
 __all__ += nn.__all__
 __all__ += normalization.__all__
+__all__ += plugin.__all__
 __all__ += products.__all__
 __all__ += recurrent.__all__
+__all__ += reductions.__all__
 __all__ += sequence.__all__
 __all__ += shape.__all__
 __all__ += statistics.__all__

@@ -9,6 +9,7 @@ import numpy as np
 
 from trtnn.errors import ArgumentError, ShapeError
 from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.operands import Operand, lift, lift_one, number
 from trtnn.functional.sequence import cumsum, sort
 from trtnn.functional.shape import concat, split
@@ -250,6 +251,6 @@ def sparsemax(x: Operand, axis: int = -1) -> Tensor:
     total = cumsum(ordered, place)
     ranks = np.arange(1.0, float(ordered.shape[place]) + 1).reshape(-1, *(1,) * (tensor.ndim - 1 - place))
     supported = ordered - (total - 1.0) / ranks > 0.0
-    count = fm.reduce_sum(fm.cast(supported, tensor.dtype), place, keepdims=True)
-    sums = fm.reduce_sum(fm.where(supported, total, 0.0), place, keepdims=True)
+    count = reductions.reduce_sum(fm.cast(supported, tensor.dtype), place, keepdims=True)
+    sums = reductions.reduce_sum(fm.where(supported, total, 0.0), place, keepdims=True)
     return relu(tensor - (sums - 1.0) / count)

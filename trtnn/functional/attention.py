@@ -6,6 +6,7 @@ Masks are bool, true where attention is allowed. Raises ShapeError and DTypeErro
 from __future__ import annotations
 
 from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.nn import softmax
 from trtnn.functional.operands import Axes, Operand, axes_of, lift, lift_one
 from trtnn.functional.sequence import arange, repeat
@@ -74,13 +75,13 @@ def dot_product_attention(
     if heads != shared:
         k, v = (repeat(one, heads // shared, 2) for one in (k, v))
     factor = float(q.shape[3]) ** -0.5 if scale is None else scale
-    scores = fm.matmul(q.transpose(0, 2, 1, 3) * factor, k.transpose(0, 2, 3, 1))
+    scores = reductions.matmul(q.transpose(0, 2, 1, 3) * factor, k.transpose(0, 2, 3, 1))
     scores = scores if bias is None else scores + bias
     causal = causal_mask(q, q.shape[1], k.shape[1]) if is_causal else None
     allowed = merge_masks(mask, causal)
     if allowed is not None:
         scores = fm.where(allowed, scores, MASKED[scores.dtype is DType.float16])
-    mixed = fm.matmul(softmax(scores), v.transpose(0, 2, 1, 3))
+    mixed = reductions.matmul(softmax(scores), v.transpose(0, 2, 1, 3))
     return mixed.transpose(0, 2, 1, 3)
 
 

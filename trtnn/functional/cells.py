@@ -6,7 +6,7 @@ those of `trtnn.graph.ops.LSTM`, `GRU` and `SimpleRNN`.
 
 from __future__ import annotations
 
-from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.activations import clip
 from trtnn.functional.operands import Operand
 from trtnn.functional.shape import split
@@ -34,7 +34,7 @@ def lstm_step(
 ) -> tuple[Tensor, Tensor]:
     """(h, c) after a step of an LSTM; gates i, f, g, o. ``peepholes`` are (3, H), the rows i, f and o."""
     h, c = state
-    i, f, g, o = split(x + fm.matmul(h, recurrent_kernel), 4)
+    i, f, g, o = split(x + reductions.matmul(h, recurrent_kernel), 4)
     if peepholes is not None:
         of_i, of_f, of_o = split(peepholes, 3, axis=0)
         i, f = i + of_i * c, f + of_f * c
@@ -44,7 +44,7 @@ def lstm_step(
     o = o if peepholes is None else o + of_o * c
     h = activate(o, recurrent_activation) * activate(c, activation)
     if projection is not None:
-        h = fm.matmul(h, projection)
+        h = reductions.matmul(h, projection)
         h = h if projection_clip is None else clip(h, -projection_clip, projection_clip)
     return h, c
 
@@ -63,19 +63,19 @@ def gru_step(
     units = h.shape[-1]
     x_z, x_r, x_n = split(x, 3)
     if reset_after:
-        product = fm.matmul(h, recurrent_kernel)
+        product = reductions.matmul(h, recurrent_kernel)
         product = product if recurrent_bias is None else product + recurrent_bias
         h_z, h_r, h_n = split(product, 3)
         z, r = activate(x_z + h_z, recurrent_activation), activate(x_r + h_r, recurrent_activation)
         n = activate(x_n + r * h_n, activation)
     else:
         of_gates, of_candidate = split(h.tracer.lift(recurrent_kernel), [2 * units, units])  # type: ignore[list-item]
-        h_z, h_r = split(fm.matmul(h, of_gates), 2)
+        h_z, h_r = split(reductions.matmul(h, of_gates), 2)
         z, r = activate(x_z + h_z, recurrent_activation), activate(x_r + h_r, recurrent_activation)
-        n = activate(x_n + fm.matmul(r * h, of_candidate), activation)
+        n = activate(x_n + reductions.matmul(r * h, of_candidate), activation)
     return z * h + (1.0 - z) * n
 
 
 def simple_rnn_step(x: Tensor, h: Tensor, recurrent_kernel: Operand, *, activation: str = "tanh") -> Tensor:
     """h after a step of a simple RNN."""
-    return activate(x + fm.matmul(h, recurrent_kernel), activation)
+    return activate(x + reductions.matmul(h, recurrent_kernel), activation)

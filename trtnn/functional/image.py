@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trtnn.errors import ArgumentError, ShapeError
-from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.nn import DataFormat, PerAxis, average_pool, is_channels_first, max_pool
 from trtnn.functional.operands import Operand, lift_one, per_axis, sizes_of
 from trtnn.functional.products import einsum
@@ -221,4 +221,4 @@ def _adaptive(x: Operand, size: PerAxis, data_format: DataFormat, pool: Any, alo
 def _maxima(x: Tensor, axis: int, size: int, pooled: int) -> Tensor:
     lead: list[Any] = [slice(None)] * axis
     windows = [x[(*lead, slice(start, end))] for start, end in pooling_windows(size, pooled)]
-    return concat([fm.reduce_max(one, axis, keepdims=True) for one in windows], axis)
+    return concat([reductions.reduce_max(one, axis, keepdims=True) for one in windows], axis)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from trtnn.errors import ArgumentError, ShapeError
 from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.operands import Axes, Operand, lift, lift_one, number, per_axis, positive_int
 from trtnn.graph import shape_text
 from trtnn.graph.dims import is_int
@@ -78,7 +79,7 @@ conv1d = conv2d = conv3d = conv
 def linear(x: Operand, kernel: Operand, bias: Operand | None = None) -> Tensor:
     """``x @ kernel + bias``: x (..., in), kernel (in, out), bias (out,); the result is (..., out)."""
     tracer, (x, kernel) = lift(x, kernel)
-    y = fm.matmul(x, kernel) if x.ndim == 1 else tracer.apply(MatMul(), x, kernel)
+    y = reductions.matmul(x, kernel) if x.ndim == 1 else tracer.apply(MatMul(), x, kernel)
     return y if bias is None else y + bias
 
 
@@ -134,12 +135,12 @@ def _pool(
 
 def global_average_pool(x: Operand, keepdims: bool = False, data_format: DataFormat = "channels_last") -> Tensor:
     """The mean over all spatial axes: (N, C), or with axes of size 1 when ``keepdims``."""
-    return fm.reduce_mean(x, _spatial_axes(x, data_format), keepdims)
+    return reductions.reduce_mean(x, _spatial_axes(x, data_format), keepdims)
 
 
 def global_max_pool(x: Operand, keepdims: bool = False, data_format: DataFormat = "channels_last") -> Tensor:
     """The maximum over all spatial axes: (N, C), or with axes of size 1 when ``keepdims``."""
-    return fm.reduce_max(x, _spatial_axes(x, data_format), keepdims)
+    return reductions.reduce_max(x, _spatial_axes(x, data_format), keepdims)
 
 
 def _spatial_axes(x: Operand, data_format: str) -> Axes:
@@ -164,8 +165,8 @@ def softmax(x: Operand, axis: int = -1) -> Tensor:
 
 def log_softmax(x: Operand, axis: int = -1) -> Tensor:
     """``x - log(sum(exp(x)))`` along an axis, computed without overflow."""
-    shifted = x - fm.reduce_max(x, axis, keepdims=True)
-    return shifted - fm.log(fm.reduce_sum(fm.exp(shifted), axis, keepdims=True))  # type: ignore[no-any-return]
+    shifted = x - reductions.reduce_max(x, axis, keepdims=True)
+    return shifted - fm.log(reductions.reduce_sum(fm.exp(shifted), axis, keepdims=True))  # type: ignore[no-any-return]
 
 
 def dropout(x: Tensor, rate: float = 0.5) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 
 from trtnn.errors import ArgumentError, ShapeError
 from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.nn import DataFormat, is_channels_first
 from trtnn.functional.operands import Axes, Operand, axes_of, lift_one, number
 from trtnn.functional.shape import reshape, transpose
@@ -83,14 +84,14 @@ def _affine(x: Tensor, gamma: Operand | None, beta: Operand | None) -> Tensor:
 def rms_norm(x: Operand, scale: Operand | None = None, *, axis: Axes = -1, eps: float = 1e-6) -> Tensor:
     """``x / sqrt(mean(x * x) + eps) * scale``, the mean over ``axis``; the scale broadcasts to x from the right."""
     _, tensor = lift_one(x)
-    mean = fm.reduce_mean(fm.square(tensor), axis, keepdims=True)
+    mean = reductions.reduce_mean(fm.square(tensor), axis, keepdims=True)
     return _affine(tensor * fm.rsqrt(mean + number("eps", eps, least=0)), scale, None)
 
 
 def l2_normalize(x: Operand, axis: Axes = -1, eps: float = 1e-12) -> Tensor:
     """``x / max(sqrt(sum(x * x)), eps)`` along ``axis``: vectors of length 1, as Keras's UnitNormalization."""
     _, tensor = lift_one(x)
-    inverse = fm.rsqrt(fm.reduce_sum(fm.square(tensor), axis, keepdims=True))
+    inverse = fm.rsqrt(reductions.reduce_sum(fm.square(tensor), axis, keepdims=True))
     return tensor * fm.minimum(inverse, 1.0 / number("eps", eps, least=1e-38))
 
 
@@ -118,5 +119,5 @@ def local_response_norm(
         return transpose(moved, (0, 3, 1, 2))
     channels = np.arange(tensor.shape[normalize_axis(-1, tensor.ndim)])  # type: ignore[arg-type]
     near = np.abs(channels[:, None] - channels) <= radius
-    sums = fm.matmul(fm.square(tensor), near.astype(np.float64))
+    sums = reductions.matmul(fm.square(tensor), near.astype(np.float64))
     return tensor / (bias + alpha * sums) ** beta

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from trtnn.errors import ArgumentError, ShapeError
-from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.operands import Operand, lift
 from trtnn.functional.shape import broadcast_to, reshape, transpose
 from trtnn.graph import Size, shape_text
@@ -99,7 +99,7 @@ def _require_sizes(equation: str, terms: Sequence[_Term]) -> None:
 def _sum_out(term: _Term, needed: set[str]) -> _Term:
     gone = [axis for axis, label in enumerate(term.labels) if label not in needed]
     kept = "".join(label for label in term.labels if label in needed)
-    return _Term(fm.reduce_sum(term.tensor, gone), kept) if gone else term
+    return _Term(reductions.reduce_sum(term.tensor, gone), kept) if gone else term
 
 
 def _contract(x: _Term, y: _Term, needed: set[str]) -> _Term:
@@ -115,12 +115,12 @@ def _contract(x: _Term, y: _Term, needed: set[str]) -> _Term:
         return _multiply(x, y, batch, rows, columns)
     if not batch and x.labels == rows + inner and len(inner) == 1:  # a dense layer: no reshape of the activations
         matrix = reshape(y.ordered(inner + columns), (*y.sizes(inner), product(y.sizes(columns))))
-        flat = fm.matmul(x.tensor, matrix)
+        flat = reductions.matmul(x.tensor, matrix)
         return _Term(reshape(flat, [*x.sizes(rows), *y.sizes(columns)]), rows + columns)
     front = x.sizes(batch)
     left = reshape(x.ordered(batch + rows + inner), [*front, product(x.sizes(rows)), product(x.sizes(inner))])
     right = reshape(y.ordered(batch + inner + columns), [*front, product(y.sizes(inner)), product(y.sizes(columns))])
-    whole = fm.matmul(left, right)
+    whole = reductions.matmul(left, right)
     return _Term(reshape(whole, [*front, *x.sizes(rows), *y.sizes(columns)]), batch + rows + columns)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from trtnn.errors import ArgumentError, ShapeError
 from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.operands import Axes, Operand, axes_of, lift, lift_one, positive_int, sizes_of
 from trtnn.functional.shape import broadcast_to, concat, expand_dims, reshape, transpose
 from trtnn.graph import Size, shape_text
@@ -102,7 +103,7 @@ def one_hot(indices: Operand, classes: int, axis: int = -1, dtype: object = "flo
 def multi_hot(indices: Operand, classes: int, dtype: object = "float32") -> Tensor:
     """1 at every index of a sample, 0 elsewhere: indices (N, T, ...) give (N, ..., classes), (T,) give (classes,)."""
     hot = one_hot(indices, classes)
-    return fm.cast(fm.reduce_max(hot, 1 if hot.ndim > 2 else 0), dtype)
+    return fm.cast(reductions.reduce_max(hot, 1 if hot.ndim > 2 else 0), dtype)
 
 
 def searchsorted(x: Operand, boundaries: Sequence[float]) -> Tensor:
@@ -114,7 +115,7 @@ def searchsorted(x: Operand, boundaries: Sequence[float]) -> Tensor:
     if not tensor.dtype.is_float:
         edges = np.ceil(edges).astype(tensor.dtype.numpy)  # an integer is at or above an edge from the next integer on
     column = expand_dims(tensor, -1)
-    return fm.reduce_sum(fm.cast(fm.greater_equal(column, edges), "int64"), -1)
+    return reductions.reduce_sum(fm.cast(fm.greater_equal(column, edges), "int64"), -1)
 
 
 def flip(x: Operand, axis: Axes = None) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 
 from trtnn.errors import ArgumentError
 from trtnn.functional import math as fm
+from trtnn.functional import reductions
 from trtnn.functional.operands import Axes, Operand, lift_broadcast, lift_one
 from trtnn.functional.shape import broadcast_to
 from trtnn.graph import DType
@@ -39,8 +40,8 @@ __all__ = [
 def var(x: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The biased variance over axes (all when None): the mean of the squared distances from the mean."""
     _, tensor = lift_one(x)
-    centred = tensor - fm.reduce_mean(tensor, axis, keepdims=True)
-    return fm.reduce_mean(fm.square(centred), axis, keepdims)
+    centred = tensor - reductions.reduce_mean(tensor, axis, keepdims=True)
+    return reductions.reduce_mean(fm.square(centred), axis, keepdims)
 
 
 def std(x: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -51,9 +52,9 @@ def std(x: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
 def logsumexp(x: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` over axes (all when None), computed without overflow."""
     _, tensor = lift_one(x)
-    highest = fm.reduce_max(tensor, axis, keepdims=True)
-    total = fm.log(fm.reduce_sum(fm.exp(tensor - highest), axis, keepdims))
-    return total + (highest if keepdims else fm.reduce_max(tensor, axis))
+    highest = reductions.reduce_max(tensor, axis, keepdims=True)
+    total = fm.log(reductions.reduce_sum(fm.exp(tensor - highest), axis, keepdims))
+    return total + (highest if keepdims else reductions.reduce_max(tensor, axis))
 
 
 def logaddexp(x: Operand, y: Operand) -> Tensor:
@@ -69,30 +70,30 @@ def norm(x: Operand, order: float | str | None = None, axis: Axes = None, keepdi
     """
     _, tensor = lift_one(x)
     if order in (None, 2, "fro", "euclidean"):
-        return fm.sqrt(fm.reduce_sum(fm.square(tensor), axis, keepdims))
+        return fm.sqrt(reductions.reduce_sum(fm.square(tensor), axis, keepdims))
     if not isinstance(order, (int, float)) or order == 0 or math.isnan(order):
         raise ArgumentError("norm", expected="an order that is a number other than 0", got=repr(order))
     size = fm.abs(tensor)
     if math.isinf(order):
-        return fm.reduce_max(size, axis, keepdims) if order > 0 else fm.reduce_min(size, axis, keepdims)
+        return reductions.reduce_max(size, axis, keepdims) if order > 0 else reductions.reduce_min(size, axis, keepdims)
     if order == 1:
-        return fm.reduce_sum(size, axis, keepdims)
-    return fm.reduce_sum(size ** float(order), axis, keepdims) ** (1 / order)
+        return reductions.reduce_sum(size, axis, keepdims)
+    return reductions.reduce_sum(size ** float(order), axis, keepdims) ** (1 / order)
 
 
 def any(x: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:  # NumPy's name
     """Whether anything over the axes (all when None) is true, or not zero; bool."""
-    return fm.greater(fm.reduce_max(_truth(x), axis, keepdims), 0)
+    return fm.greater(reductions.reduce_max(_truth(x), axis, keepdims), 0)
 
 
 def all(x: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:  # NumPy's name
     """Whether everything over the axes (all when None) is true, or not zero; bool."""
-    return fm.greater(fm.reduce_min(_truth(x), axis, keepdims), 0)
+    return fm.greater(reductions.reduce_min(_truth(x), axis, keepdims), 0)
 
 
 def count_nonzero(x: Operand, axis: Axes = None) -> Tensor:
     """How many elements over the axes (all when None) are true, or not zero; int32."""
-    return fm.reduce_sum(_truth(x), axis)
+    return reductions.reduce_sum(_truth(x), axis)
 
 
 def _truth(x: Operand) -> Tensor:

@@ -266,6 +266,19 @@ def fold(
     return value(size)
 
 
+def renamed(size: Size, new: Mapping[str, str]) -> Size:
+    """The size with named dims under other names; those that ``new`` does not have keep theirs."""
+    if isinstance(size, int):
+        return size
+    rebuilt: Any = fold(
+        size,
+        lambda name: symbol(new.get(name, name)),  # type: ignore[arg-type, return-value]  # sums sizes as it does ints
+        floor=floor_div,  # type: ignore[arg-type]
+        largest=maximum,  # type: ignore[arg-type]
+    )
+    return rebuilt  # type: ignore[no-any-return]
+
+
 def names(size: Size) -> frozenset[str]:
     """The named dims that the size depends on."""
     if isinstance(size, int):

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 import attrs
 
 from trtnn.errors import SourceLine, TrtnnError
-from trtnn.graph.dims import Dim
-from trtnn.graph.ops import Constant, Op
+from trtnn.graph.dims import Dim, DimExpr, names
+from trtnn.graph.ops import Constant, Custom, Op
 from trtnn.graph.types import TensorType
 
 Returns: TypeAlias = Literal["tensor", "tuple", "dict"]
@@ -130,6 +130,11 @@ class GraphBuilder:
         self._producers.update((value, node) for value in node.outputs)
         return node.outputs
 
+    def taken_dims(self) -> frozenset[str]:
+        """The named dims of the inputs, and those that custom operations made so far."""
+        made = (name for node in self._nodes if isinstance(node.op, Custom) for name in node.op.sizes.values())
+        return frozenset(self.dims).union(made)
+
     def producer(self, value: Value) -> Node | None:
         """The node that made the value; None for an input."""
         return self._producers.get(value)
@@ -156,6 +161,27 @@ def bodies(op: Op) -> list[Graph]:
     """The graphs inside an operation: the bodies of loops."""
     fields = (getattr(op, field.name) for field in attrs.fields(type(op)))
     return [value for value in fields if isinstance(value, Graph)]
+
+
+def dims_of(node: Node) -> frozenset[str]:
+    """The named dims that an operation needs the sizes of, in its loops' bodies too."""
+    fields = [getattr(node.op, field.name) for field in attrs.fields(type(node.op))]
+    return _names_in([*fields, *(value.type.shape for value in node.outputs)])
+
+
+def _names_in(thing: object) -> frozenset[str]:
+    if isinstance(thing, DimExpr):
+        return names(thing)
+    if isinstance(thing, (tuple, list)):
+        return frozenset[str]().union(*map(_names_in, thing))
+    return frozenset[str]().union(*map(dims_of, thing.nodes)) if isinstance(thing, Graph) else frozenset()
+
+
+def contains(graph: Graph, kinds: type[Op] | tuple[type[Op], ...]) -> bool:
+    """True when the graph has an operation of these kinds, in loops too."""
+    return any(
+        isinstance(node.op, kinds) or any(contains(body, kinds) for body in bodies(node.op)) for node in graph.nodes
+    )
 
 
 def map_bodies(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:

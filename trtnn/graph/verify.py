@@ -5,14 +5,16 @@ from __future__ import annotations
 from trtnn.errors import GraphError, TrtnnError
 from trtnn.graph.dims import names
 from trtnn.graph.graph import Graph, Node, Value, bodies
+from trtnn.graph.ops import Custom
 
 
 def verify(graph: Graph, surrounding: frozenset[str] = frozenset()) -> Graph:
     """Returns the graph if it is legal; raises GraphError with the first rule that it breaks.
 
     Rules: every operand is an input or the result of an earlier node; no value is made twice; names are unique; every
-    recorded type is the one that the operation infers; every symbolic dim is a dim of an input, or for a loop's body
-    of the ``surrounding`` graph; output names are unique and their values exist.
+    recorded type is the one that the operation infers; every symbolic dim is a dim of an input, or one that an earlier
+    custom operation made, once, or for a loop's body one of the ``surrounding`` graph; output names are unique and
+    their values exist.
     """
     seen: set[Value] = set()
     taken: set[str] = set()
@@ -23,6 +25,7 @@ def verify(graph: Graph, surrounding: frozenset[str] = frozenset()) -> Graph:
         _check_node(node, seen)
         for body in bodies(node.op):
             verify(body, known)
+        known = known.union(_made_sizes(node, known))
         for value in node.outputs:
             _define(value, seen, taken)
             unknown = frozenset[str]().union(*map(names, value.type.shape)) - known
@@ -30,6 +33,14 @@ def verify(graph: Graph, surrounding: frozenset[str] = frozenset()) -> Graph:
                 raise GraphError(value.name, expected="dims of the graph's inputs", got=", ".join(sorted(unknown)))
     _check_outputs(graph, seen)
     return graph
+
+
+def _made_sizes(node: Node, known: frozenset[str]) -> frozenset[str]:
+    """The named dims that the operation makes itself."""
+    made = frozenset(node.op.sizes.values() if isinstance(node.op, Custom) else ())
+    if made & known:
+        raise GraphError(node.outputs[0].name, problem=f"makes the dim {min(made & known)}, which there is already")
+    return made
 
 
 def _define(value: Value, seen: set[Value], taken: set[str]) -> None:

@@ -9,7 +9,7 @@ import attrs
 
 from trtnn.graph import Graph, Node, Value
 from trtnn.graph import ops as g
-from trtnn.graph.graph import map_bodies
+from trtnn.graph.graph import dims_of, map_bodies
 
 _NUMBERED = re.compile(r"(.+)_\d+")
 
@@ -23,12 +23,16 @@ def remove_dead(graph: Graph) -> Graph:
 
 
 def _remove_dead(graph: Graph) -> Graph:
-    needed = set(graph.output_values())
+    makes_sizes = any(isinstance(node.op, g.Custom) and node.op.sizes for node in graph.nodes)
+    needed, dims = set(graph.output_values()), set[str]()
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if needed.intersection(node.outputs):
+        made = node.op.sizes.values() if isinstance(node.op, g.Custom) else ()
+        if needed.intersection(node.outputs) or dims.intersection(made):
             kept.append(node)
             needed.update(node.inputs)
+            if makes_sizes:
+                dims |= dims_of(node)
     return _renamed(attrs.evolve(graph, nodes=tuple(reversed(kept))), {value.name for value in graph.producers()})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
+from trtnn.errors import TrtnnError
 from trtnn.graph import Graph, GraphBuilder, Node, Origin, Value, rewrite
 from trtnn.graph.graph import map_bodies
 from trtnn.graph.ops import Op
@@ -37,7 +38,11 @@ def decompose(graph: Graph, lacks: Callable[[Node], bool] | Collection[type[Op]]
         if not wanted(node):
             return None
         tracer = Tracer(builder, origin=Origin(node.origin.path, node.origin.line))
-        results = DECOMPOSITIONS[type(node.op)](node.op, *(Tensor(tracer, value) for value in inputs))
+        try:
+            results = DECOMPOSITIONS[type(node.op)](node.op, *(Tensor(tracer, value) for value in inputs))
+        except TrtnnError as error:  # a user's decomposition may fail
+            error.locate(node.origin.path, node.origin.line)
+            raise
         return [one.value for one in (results if isinstance(results, tuple) else (results,))]
 
     return rewrite(map_bodies(graph, lambda body: rewrite(body, rule)), rule)

@@ -77,9 +77,11 @@ def to_half(graph: Graph, dtype: DType, keep: Keep = lambda node: False) -> tupl
     return _Converter(changed, dtype, keep, report).run(), report
 
 
-def wish_of(node: Node) -> Wish:
-    """What an operation wants, whatever its neighbours are."""
+def wish_of(node: Node, dtype: DType = DType.float16) -> Wish:
+    """What an operation wants, whatever its neighbours are, where half precision is this type."""
     op = node.op
+    if isinstance(op, g.Custom):
+        return Wish.either if dtype in op.custom.dtypes else Wish.float32
     if isinstance(op, WEIGHTED):
         return Wish.half
     if isinstance(op, g.Binary) and op.kind in FOLLOWING_BINARY:
@@ -162,7 +164,7 @@ class _Converter:
             return Wish.float32
         if isinstance(node.op, g.ConvTranspose) and self._dtype is DType.bfloat16:
             return Wish.float32  # TensorRT-RTX 1.7 builds none in bfloat16
-        return wish_of(node)
+        return wish_of(node, self._dtype)
 
     def _settle(self) -> Islands:
         islands = Islands()
@@ -209,7 +211,7 @@ class _Converter:
             if isinstance(node.op, g.MatMul):
                 if not self._constants.keys() & set(node.inputs):
                     yield node
-            elif wish_of(node) is Wish.either:
+            elif wish_of(node, self._dtype) is Wish.either:
                 new = [value for value in node.inputs if value not in seen]
                 seen.update(new)
                 waiting += new

@@ -57,6 +57,12 @@ for _kind in (g.Unary, g.Binary, g.Select, g.Activation, g.PRelu, g.Cast):
     permuted.register(_kind, lambda op, rank: op)
 
 
+@permuted.register
+def _(op: g.Custom, rank: int) -> Op | None:
+    """A user's op means channels last, unless it says that the layout is all the same to it."""
+    return op if op.custom.elementwise else None
+
+
 @permuted.register(g.BatchNorm)
 @permuted.register(g.Softmax)
 @permuted.register(g.Concat)
@@ -151,6 +157,8 @@ def _shores(graph: Graph, islands: _Islands) -> tuple[list[Value], list[Value]]:
             continue
         if is_anchor(node.op):
             wants_first.update((*spatial_operands(node), *node.outputs))
+        elif isinstance(node.op, g.Transpose) and len(node.op.permutation) > 3:
+            _weigh_transpose(node.op.permutation, node, wants_first, wants_user)
         elif not islands.can_move(node):
             wants_user.update((*node.inputs, *node.outputs))
         elif leaves_island(node.op):
@@ -159,6 +167,15 @@ def _shores(graph: Graph, islands: _Islands) -> tuple[list[Value], list[Value]]:
         [value for value in wanted if value.type.rank >= 3] for wanted in (wants_first, wants_user)
     )
     return first_ones, user_ones
+
+
+def _weigh_transpose(permutation: tuple[int, ...], node: Node, wants_first: set[Value], wants_user: set[Value]) -> None:
+    """A transpose from one order to the other is spared by storing what it takes, or gives, channels first: as around a
+    custom op between convolutions, which is decomposed after they moved."""
+    rank = len(permutation)
+    if permutation == first(rank):
+        wants_first.update(node.inputs)
+    (wants_first if permutation == last(rank) else wants_user).update(node.outputs)
 
 
 class _Rewriter:

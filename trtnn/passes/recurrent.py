@@ -12,7 +12,7 @@ from trtnn import functional as F
 from trtnn.functional.cells import gru_step, lstm_step, simple_rnn_step
 from trtnn.functional.recurrent import masked_scan, valid_steps, zeros
 from trtnn.graph import Graph, Size
-from trtnn.graph.graph import bodies
+from trtnn.graph.graph import contains
 from trtnn.graph.ops import GRU, LSTM, RECURRENT, SimpleRNN
 from trtnn.graph.ops.recurrent import Recurrent
 from trtnn.passes import lower
@@ -27,11 +27,7 @@ def lower_recurrent(graph: Graph, to_native: Callable[[Graph], Graph] = lambda g
 
     ``to_native`` first replaces those that the target has itself.
     """
-    return lower(decompose(to_native(graph), RECURRENT)) if _has_recurrent(graph) else graph
-
-
-def _has_recurrent(graph: Graph) -> bool:
-    return any(isinstance(node.op, RECURRENT) or any(map(_has_recurrent, bodies(node.op))) for node in graph.nodes)
+    return lower(decompose(to_native(graph), RECURRENT)) if contains(graph, RECURRENT) else graph
 
 
 @decomposition(LSTM)

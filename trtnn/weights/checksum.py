@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 _MASK_DELTA = 0xA282EAD8
 
 
-def crc32c(data: bytes | NDArray[np.uint8]) -> int:
-    """The CRC-32C of ``data``, a C-contiguous buffer."""
-    return int(google_crc32c.value(data))
+def crc32c(data: bytes | NDArray[np.uint8], before: int = 0) -> int:
+    """The CRC-32C of ``data``, a C-contiguous buffer, behind data whose CRC-32C is ``before``."""
+    return int(google_crc32c.extend(before, data))
 
 
 def mask(crc: int) -> int:

@@ -2,10 +2,12 @@
 
 from trtnn.graph.ops.base import Op
 from trtnn.graph.ops.control import Scan, While
+from trtnn.graph.ops.custom import Custom, UserOp
 from trtnn.graph.ops.image import Resize
 from trtnn.graph.ops.math import ArgMax, Binary, Cast, MatMul, Reduce, Select, Unary
 from trtnn.graph.ops.nn import ACTIVATIONS, Activation, BatchNorm, Conv, Pool, Softmax
 from trtnn.graph.ops.normalization import GroupNorm, LayerNorm, LocalResponseNorm
+from trtnn.graph.ops.plugin import TensorRTPlugin
 from trtnn.graph.ops.quantization import Dequantize, Quantize
 from trtnn.graph.ops.recurrent import CELL_ACTIVATIONS, GRU, LSTM, RECURRENT, SimpleRNN
 from trtnn.graph.ops.sequence import CumSum, PRelu, Range, TopK
@@ -40,6 +42,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "CumSum",
+    "Custom",
     "Dequantize",
     "DimValues",
     "Gather",
@@ -61,9 +64,11 @@ __all__ = [
     "SimpleRNN",
     "Slice",
     "Softmax",
+    "TensorRTPlugin",
     "TopK",
     "Transpose",
     "Unary",
+    "UserOp",
     "While",
     "constant",
 ]

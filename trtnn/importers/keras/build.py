@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trtnn.errors import FileFormatError, TrtnnError, UnsupportedError
+from trtnn.errors import ArgumentError, FileFormatError, TrtnnError, UnsupportedError
 from trtnn.importers.keras.archive import Archive, open_archive
 from trtnn.importers.keras.calling import no_mask, pass_mask
 from trtnn.importers.keras.functional import as_functional, declared_inputs
-from trtnn.importers.keras.model import Convention, Identity, KerasModel, call_model
+from trtnn.importers.keras.model import Convention, Function, Identity, KerasModel, call_model
 from trtnn.importers.keras.order import calls_in_order
 from trtnn.importers.keras.precision import half_precision, require_float32
 from trtnn.importers.keras.registry import Conversion, KerasLayer, conversion_name, find_conversion
@@ -143,4 +143,10 @@ def _convert(layer: KerasLayer, conversion: Conversion) -> Module:
         ) from error
     if conversion.is_own:
         layer.require_no_other_options()
-    return module
+    if isinstance(module, Module):
+        return module
+    if not callable(module):
+        raise ArgumentError(
+            layer.spec.title, expected="its converter to return a Module or a function of tensors", got=repr(module)
+        )
+    return Function(module)

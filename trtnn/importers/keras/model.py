@@ -61,6 +61,9 @@ class KerasModel(Module):
         """The layers under their Keras names."""
         yield from self.layers.items()
 
+    def _graph_name(self) -> str:
+        return self.keras_name
+
     def _arguments(self) -> dict[str, Any]:
         return dict(self._inputs)
 
@@ -144,6 +147,21 @@ def call_model(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], ma
         if mask is not None:
             masks.set(tensor, mask)
     return module(*args, masks, **kwargs) if isinstance(module, KerasModel) else module(*args, **kwargs)
+
+
+class Function(Module):
+    """A layer whose converter gave a function of tensors, such as a custom op."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function gives."""
+        return self.function(*args, **kwargs)
+
+    def describe(self) -> str:
+        """The function's name, or the op's class."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
 
 
 class Identity(Module):

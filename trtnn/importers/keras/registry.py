@@ -15,7 +15,7 @@ from trtnn.importers.keras.variables import Variables
 from trtnn.module import Module
 from trtnn.parameter import Parameter
 
-Converter: TypeAlias = Callable[["KerasLayer"], Module]
+Converter: TypeAlias = Callable[["KerasLayer"], "Module | Callable[..., Any]"]
 T = TypeVar("T")
 
 
@@ -47,9 +47,10 @@ def keras_layer(
         kernel, bias = layer.take("kernel", "bias")
         return layer.fill(MyLayer(*kernel.shape), kernel=kernel, bias=bias)
 
-    The converter gets a `KerasLayer` and returns a Module, which is called with the tensors that the Keras layer is
-    called with (those of a list one by one) and with its keyword arguments. A later registration replaces an earlier
-    one. Operations of ``keras.ops`` in functional models have the class name "ops." and their own ("ops.Mean").
+    The converter gets a `KerasLayer` and returns a Module, or a function of tensors such as a custom op, which is
+    called with the tensors that the Keras layer is called with (those of a list one by one) and with its keyword
+    arguments. A later registration replaces an earlier one. Operations of ``keras.ops`` in functional models have the
+    class name "ops." and their own ("ops.Mean").
 
     ``call`` and ``masks`` are for layers that are called in another way, or that do more with a mask than to pass that
     of their only input on; see `trtnn.importers.keras.calling`.

@@ -8,10 +8,11 @@ import numpy as np
 
 from trtnn import functional as F
 from trtnn import layers
+from trtnn.containers import Sequential
 from trtnn.importers.keras.calling import no_mask
 from trtnn.importers.keras.function import Function
 from trtnn.importers.keras.registry import KerasLayer, keras_layer
-from trtnn.module import Module, Sequential
+from trtnn.module import Module
 
 
 def _numbers(raw: Any) -> Any:

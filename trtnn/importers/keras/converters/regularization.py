@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trtnn.containers import Sequential
 from trtnn.importers.keras.calling import no_mask
 from trtnn.importers.keras.model import Identity
 from trtnn.importers.keras.registry import KerasLayer, keras_layer
-from trtnn.module import Module, Sequential
+from trtnn.module import Module
 
 REGULARIZATION = [
     "Dropout",

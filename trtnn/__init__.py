@@ -9,13 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trtnn import errors, functional, layers
+    from trtnn import custom, errors, functional, layers
+    from trtnn.backends.tensorrt.plugins.libraries import load_plugin_library
+    from trtnn.containers import ModuleList, Sequential
+    from trtnn.custom.declare import custom_op
+    from trtnn.custom.kernels import CudaKernel, TritonKernel
     from trtnn.engine import Engine
     from trtnn.graph import Dim, Graph
     from trtnn.importers.keras import from_keras, keras_layer
     from trtnn.inputs import Input
     from trtnn.layers import *  # noqa: F403
-    from trtnn.module import Module, ModuleList, Sequential
+    from trtnn.module import Module
     from trtnn.parameter import Parameter
     from trtnn.precision.calibration import Calibration
     from trtnn.precision.compare import verify
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Calibration",
+    "CudaKernel",
     "Dim",
     "Engine",
     "Graph",
@@ -37,6 +42,9 @@ __all__ = [
     "PrecisionWarning",
     "Sequential",
     "Tensor",
+    "TritonKernel",
+    "custom",
+    "custom_op",
     "errors",
     "find_precision",
     "from_keras",
@@ -44,6 +52,7 @@ __all__ = [
     "keras_layer",
     "layers",
     "list_weights",
+    "load_plugin_library",
     "verify",
 ]
 
@@ -52,20 +61,24 @@ _HOMES = {
     "PrecisionWarning": "trtnn.precision.options",
     "find_precision": "trtnn.precision.search",
     "verify": "trtnn.precision.compare",
+    "custom_op": "trtnn.custom.declare",
+    "CudaKernel": "trtnn.custom.kernels",
+    "TritonKernel": "trtnn.custom.kernels",
+    "load_plugin_library": "trtnn.backends.tensorrt.plugins.libraries",
     "Dim": "trtnn.graph",
     "Engine": "trtnn.engine",
     "Graph": "trtnn.graph",
     "Input": "trtnn.inputs",
     "Module": "trtnn.module",
-    "ModuleList": "trtnn.module",
+    "ModuleList": "trtnn.containers",
     "Parameter": "trtnn.parameter",
-    "Sequential": "trtnn.module",
+    "Sequential": "trtnn.containers",
     "Tensor": "trtnn.tensor",
     "from_keras": "trtnn.importers.keras",
     "keras_layer": "trtnn.importers.keras",
     "list_weights": "trtnn.weights",
 }
-_PARTS = ("errors", "functional", "graph", "importers", "layers", "passes", "weights")
+_PARTS = ("custom", "errors", "functional", "graph", "importers", "layers", "passes", "weights")
 
 
 def __getattr__(name: str) -> Any:

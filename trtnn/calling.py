@@ -1,55 +1,122 @@
 """Checks the arrays that an engine is called with, quickly when they fit and with a full explanation when they do
-not."""
+not.
+
+Arrays on the GPU, for engines that take them, are checked as NumPy arrays are, but for NaN: looking for it would mean
+to wait for the GPU.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import numpy as np
 
 from trtnn.errors import DimError, InputError
-from trtnn.graph import Size, TensorType, shape_text
+from trtnn.graph import DType, Size, TensorType, shape_text
 from trtnn.graph.dims import names
 
+if TYPE_CHECKING:
+    from trtnn.gpu.arrays import DeviceView
+
 Ranges: TypeAlias = Mapping[str, tuple[int, int, int]]  # named dim -> (min, opt, max)
+Look: TypeAlias = Callable[..., Any]  # trtnn.gpu.arrays.reader
+_MOST_PASSED = 1024
+_NUMPY = frozenset([np.ndarray])
+_SIGN = 0x8000
+_INFINITY = {DType.float16: 0x7C00, DType.bfloat16: 0x7F80}
+"""The bits of infinity in the types of 16 bits."""
+_LARGE = 8 << 20
+"""Arrays of at least this many bytes are looked through by several threads."""
 
 
 @attrs.frozen
 class _Parameter:
-    """One input, prepared for checking: its fixed sizes and its named dims by axis."""
+    """One input, prepared for checking: its fixed sizes and its named dims by axis; and whether it may hold NaN, with
+    the bits of infinity where it has 16 of them."""
 
     name: str
     type: TensorType
     dtype: np.dtype
     fixed: tuple[tuple[int, int], ...]
     named: tuple[tuple[int, str], ...]
+    is_float: bool
+    infinity: int | None
 
 
 class Arguments:
-    """The inputs of an engine as a function's parameters."""
+    """The inputs of an engine as a function's parameters.
 
-    def __init__(self, inputs: Mapping[str, TensorType], profiles: Sequence[Ranges], check_nan: bool) -> None:
+    ``gpu`` is the number of the GPU that the engine runs on; None for an engine that takes arrays in host memory only.
+    """
+
+    def __init__(
+        self, inputs: Mapping[str, TensorType], profiles: Sequence[Ranges], check_nan: bool, gpu: int | None = None
+    ) -> None:
         self._parameters = [_prepare(name, type) for name, type in inputs.items()]
+        self._names = list(inputs)
         self._profiles, self._check_nan = profiles, check_nan
+        self.gpu = gpu
+        self._passed: set[tuple[tuple[tuple[int, ...], np.dtype], ...]] = set()
 
-    def check(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """The arrays by input name, contiguous. Raises InputError or DimError."""
+    def check(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """The arrays by input name, contiguous: NumPy arrays, or `DeviceView`s of arrays on the GPU.
+
+        Raises InputError or DimError. NaN is looked for in NumPy arrays alone.
+        """
         if named or len(arrays) != len(self._parameters):
             arrays = self._bind(arrays, named)
-        feeds: dict[str, np.ndarray] = {}
+        if self.gpu is not None and not _NUMPY.issuperset(map(type, arrays)):
+            arrays, on_gpu = self._look_into(arrays, _looker())
+            if on_gpu:
+                return dict(zip(self._names, arrays, strict=True))
+        feeds: dict[str, Any] = {}
         sizes: dict[str, int] = {}
+        check_nan = self._check_nan
         for parameter, array in zip(self._parameters, arrays, strict=True):
             if type(array) is not np.ndarray or array.dtype != parameter.dtype or not array.dtype.isnative:
                 array = _require_array(parameter, array)
             _read_sizes(parameter, array, sizes)
-            if self._check_nan:
-                _require_numbers(parameter, array)
+            if parameter.is_float and check_nan and array.size and _holds_nan(array, parameter.infinity):
+                raise _nan(parameter, array)
             feeds[parameter.name] = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+        self._require_ranges(sizes)
+        return feeds
+
+    def _look_into(self, arrays: Sequence[Any], look: Look) -> tuple[list[Any], bool]:
+        """Arrays of other libraries: checked views when all are on the GPU, NumPy's views of those in host memory."""
+        found = [look(type(array))(name, array, self.gpu) for name, array in zip(self._names, arrays, strict=True)]
+        on_gpu = tuple([(one.shape, one.dtype) for one in found if hasattr(one, "pointer")])
+        if on_gpu in self._passed:  # shapes and types that were right before are not checked again
+            return found, True
+        if not on_gpu:
+            return [array if one is None else one for array, one in zip(arrays, found, strict=True)], False
+        if len(on_gpu) < len(found):
+            raise InputError(
+                next(name for name, one in zip(self._names, found, strict=True) if not hasattr(one, "pointer")),
+                expected="an array on the GPU, where the other inputs are",
+                got="one in host memory",
+                remedy="give all inputs on the GPU, or all of them as NumPy arrays",
+            )
+        self._check_views(found)
+        if len(self._passed) >= _MOST_PASSED:
+            self._passed.clear()
+        self._passed.add(on_gpu)
+        return found, True
+
+    def _check_views(self, views: Sequence[DeviceView]) -> None:
+        sizes: dict[str, int] = {}
+        for parameter, view in zip(self._parameters, views, strict=True):
+            if view.dtype != parameter.dtype:
+                raise InputError(parameter.name, expected=f"an array of {parameter.dtype}", got=str(view.dtype))
+            _read_sizes(parameter, view, sizes)
+        self._require_ranges(sizes)
+
+    def _require_ranges(self, sizes: Mapping[str, int]) -> None:
         if sizes and not any(_within(sizes, ranges) for ranges in self._profiles):
             raise _outside(sizes, self._profiles)
-        return feeds
 
     def _bind(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
         wanted = [parameter.name for parameter in self._parameters]
@@ -71,10 +138,18 @@ class Arguments:
         return [given[name] for name in wanted]
 
 
+@functools.cache
+def _looker() -> Look:
+    from trtnn.gpu.arrays import reader  # not for those who call with NumPy arrays alone, or only build
+
+    return reader
+
+
 def _prepare(name: str, type: TensorType) -> _Parameter:
     fixed = tuple((axis, size) for axis, size in enumerate(type.shape) if isinstance(size, int))
     named = tuple((axis, _only_name(size)) for axis, size in enumerate(type.shape) if not isinstance(size, int))
-    return _Parameter(name, type, type.dtype.numpy, fixed, named)
+    dtype = type.dtype
+    return _Parameter(name, type, dtype.numpy, fixed, named, dtype.is_float, _INFINITY.get(dtype))
 
 
 def _only_name(size: Size) -> str:
@@ -108,7 +183,7 @@ def _require_array(parameter: _Parameter, array: Any) -> np.ndarray:
     return converted
 
 
-def _read_sizes(parameter: _Parameter, array: np.ndarray, sizes: dict[str, int]) -> None:
+def _read_sizes(parameter: _Parameter, array: np.ndarray | DeviceView, sizes: dict[str, int]) -> None:
     shape = array.shape
     if len(shape) != parameter.type.rank:
         raise InputError(
@@ -153,23 +228,42 @@ def _layout_remedy(type: TensorType, shape: tuple[int, ...]) -> str:
     return 'to take other sizes, compile with a name in the place of the size, such as trtnn.Input("batch", "width", 3)'
 
 
-def _require_numbers(parameter: _Parameter, array: np.ndarray) -> None:
-    """The minimum finds a NaN in one quick pass: it is a NaN where any element is."""
-    if not parameter.type.dtype.is_float:
-        return
-    if array.dtype.kind == "f":
-        least = np.minimum.reduce(array, axis=None)
-        if least == least:
-            return
-    elif not np.isnan(array).any():  # a type that is not NumPy's own, such as bfloat16, whose minimum warns of NaN
-        return
-    where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-    raise InputError(
+def _nan(parameter: _Parameter, array: np.ndarray) -> InputError:
+    with np.errstate(invalid="ignore"):  # bfloat16's isnan warns of the NaN that it finds
+        where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+    return InputError(
         parameter.name,
         expected="numbers",
         got=f"NaN at index {where}",
         remedy="clean the input, or compile with check_nan=False to let NaN through",
     )
+
+
+def _holds_nan(array: np.ndarray, infinity: int | None) -> bool:
+    if array.nbytes < _LARGE or not array.flags.c_contiguous:
+        return _some_nan(array, infinity)
+    flat, found = array.reshape(-1), []
+
+    def look(start: int, stop: int) -> None:
+        if _some_nan(flat[start:stop], infinity):
+            found.append(start)
+
+    from trtnn.parallel import in_chunks  # not for small arrays
+
+    in_chunks(look, flat.size, _LARGE // array.itemsize // 4)
+    return bool(found)
+
+
+def _some_nan(array: np.ndarray, infinity: int | None) -> bool:
+    """Finds a NaN in quick passes, without a copy. The minimum is a NaN where any element is one. The types of 16 bits
+    have no instructions of their own: their NaNs are the patterns behind ``infinity``, the largest ones of signed
+    numbers, and behind it with the sign bit, the largest ones of unsigned numbers."""
+    if infinity is None:
+        least = np.minimum.reduce(array, axis=None)
+        return bool(least != least)
+    if np.maximum.reduce(array.view(np.int16), axis=None) > infinity:
+        return True
+    return bool(np.maximum.reduce(array.view(np.uint16), axis=None) > _SIGN + infinity)
 
 
 def _within(sizes: Mapping[str, int], ranges: Ranges) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trtnn.backends.select import builder_of, choose, require_options, warming_up
+from trtnn.backends.select import builder_of, choose, options_of, placed, require_options, warming_up
 from trtnn.calling import Ranges
 from trtnn.engine import Engine
 from trtnn.errors import ArgumentError, DimError
@@ -18,6 +18,7 @@ from trtnn.inputs import Input
 from trtnn.module import Module
 from trtnn.passes import lower
 from trtnn.precision.options import Precision
+from trtnn.recipe import Recipe, in_precision, weights_of
 from trtnn.weights.pages import release_pages
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def compile_module(
     """An engine for the module.
 
     ``inputs`` overrides the Inputs that ``forward`` declares. ``target``: "onnxruntime", "tensorrt", "tensorrt-rtx",
-    or "auto", which takes the best one that can run here and says on standard error which and why, unless ``quiet``.
+    or "auto", which takes the best one that can run here and says on standard error which and why. ``quiet`` leaves
+    that out, and the progress of a build unless ``progress`` is given.
     ``dims``: (min, opt, max) per named dim; a list of such dicts gives several optimization profiles.
 
     ``fp16``, ``bf16``: convolutions and matrix products in half precision, what half precision hurts in float32.
@@ -73,19 +75,22 @@ def compile_module(
     )
     choice = choose(target)
     require_options(choice, options)
+    choice = placed(choice, options)
     module.require_weights()
+    inputs = module._complete_inputs(inputs)
     with warming_up(choice), _garbage_later():
         graph = module.trace(inputs)
         profiles = make_profiles(graph, dims, required=choice.target in NEEDS_RANGES)
         if target == "auto" and not quiet:
             print(choice, file=sys.stderr)  # noqa: T201  # the one line that says what was chosen
         lowered = lower(graph)
-    if not precision.is_float32:
-        from trtnn.precision.apply import apply_precision  # a float32 engine does without all that quantizes
-
-        lowered, choice = apply_precision(lowered, precision, graph, choice)
+    recipe = Recipe(module, inputs, tuple(profiles), precision, options, weights_of(module))
+    lowered, choice = in_precision(lowered, graph, precision, choice)
     release_pages(parameter.data for parameter in module.parameters())  # the graph has its own copy of most of them
-    return builder_of(choice)(lowered, choice, profiles, **options)
+    silence = {"progress": False} if quiet and "progress" in options_of(choice) else {}
+    engine = builder_of(choice)(lowered, choice, profiles, **{**silence, **options})
+    engine.recipe = recipe
+    return engine
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class TrtnnError(Exception):
             said.append(f"got {self.got}")
         if self.remedy is not None:
             said.append(self.remedy)
-        text = "; ".join(said)
+        text = "; ".join(said).replace("\n; ", "\n")  # a list of lines is followed by a line of its own
         if self.path:
             text = f"{self.path}: {text}"
         if self.line is not None:
@@ -101,6 +101,10 @@ class TraceError(TrtnnError):
 
 class GraphError(TrtnnError):
     """A graph that breaks its own rules: a bug in a pass or in a hand-made graph."""
+
+
+class CustomOpError(TrtnnError):
+    """A custom op whose definition makes no sense, is not there, or does not do what it says."""
 
 
 class WeightsError(TrtnnError):
@@ -133,3 +137,11 @@ class BuildError(TrtnnError):
 
 class DeviceError(TrtnnError):
     """An engine that cannot run on this machine, or failed while running."""
+
+
+class SavedEngineError(TrtnnError):
+    """A saved engine whose files are missing or damaged, do not belong together, or were made for another machine."""
+
+
+class KernelError(TrtnnError):
+    """A custom kernel that does not compile, does not fit its op, or cannot be launched as it is described."""

@@ -6,9 +6,11 @@ import contextlib
 import difflib
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
+
+import attrs
 
 from trtnn.engine import Choice, Engine
 from trtnn.errors import ArgumentError
@@ -40,13 +42,34 @@ COMMON = (
 def choose(target: str) -> Choice:
     """The target to compile for, and why. Raises ArgumentError for an unknown one."""
     if target == "auto":
-        return Choice(
-            "onnxruntime", "running plans needs TensorRT's GPU runtime, which this version of trtnn does not have yet"
-        )
+        return _best()
     if not isinstance(target, str) or target not in BUILDERS:
         names = ["auto", *BUILDERS]
         raise ArgumentError("target", expected=", ".join(names), got=repr(target), remedy=_suggestion(target, names))
     return Choice(target, "asked for")
+
+
+def _best() -> Choice:
+    """TensorRT where it can run, ONNX Runtime elsewhere; nothing is imported that is not installed."""
+    from trtnn.backends.tensorrt.library import available
+
+    installed = [target for target in ("tensorrt", "tensorrt-rtx") if available(target)]
+    if not installed:
+        return Choice("onnxruntime", "TensorRT is not installed")
+    from trtnn.backends.tensorrt.runtime.starting import why_unsupported
+    from trtnn.gpu import library
+
+    problem = library.why_not()
+    for target in installed if problem is None else ():
+        problem = why_unsupported(target)
+        if problem is None:
+            return Choice(target, f"it is installed, and there is a GPU for it: {library.device().name}")
+    return Choice("onnxruntime", problem or "TensorRT is not installed")
+
+
+def placed(choice: Choice, options: Mapping[str, Any]) -> Choice:
+    """The choice with the device that the options name, for the target that also runs on others than its usual one."""
+    return attrs.evolve(choice, device=options.get("device")) if choice.target == "onnxruntime" else choice
 
 
 def builder_of(choice: Choice) -> Callable[..., Engine]:
@@ -70,10 +93,15 @@ def warming_up(choice: Choice) -> Iterator[None]:
         thread.join()
 
 
+def options_of(choice: Choice) -> list[str]:
+    """The options that the target's ``build`` has."""
+    parameters = inspect.signature(builder_of(choice)).parameters.values()
+    return [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+
+
 def require_options(choice: Choice, options: Iterable[str]) -> None:
     """Raises ArgumentError for an option that the target's ``build`` does not have."""
-    parameters = inspect.signature(builder_of(choice)).parameters.values()
-    known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    known = options_of(choice)
     for name in options:
         if name not in known:
             raise ArgumentError(

@@ -23,14 +23,16 @@ from trtnn.precision.calibration import Calibration
 from trtnn.precision.options import Precision, PrecisionWarning
 from trtnn.precision.patterns import chooser, require_known
 
-EMULATING = ("onnxruntime",)
-"""The targets that compute half precision in float32, since a CPU has no arithmetic for it."""
-
 SCHEMES = {"onnxruntime": Scheme(DType.uint8, closed=True)}
 """What a target wants quantized, where that differs from TensorRT's int8 around zero."""
 
 FP8 = Scheme(DType.float8, kinds=(g.MatMul,))
 """FP8 is for matrix products, which is what GPUs have it for."""
+
+
+def on_cpu(choice: Choice) -> bool:
+    """Whether the engine runs on a CPU, which has no arithmetic for half precision: it is computed in float32 there."""
+    return choice.target == "onnxruntime" and choice.device in (None, "cpu")
 
 
 def apply_precision(graph: Graph, precision: Precision, traced: Graph, choice: Choice) -> tuple[Graph, Choice]:
@@ -55,11 +57,11 @@ def apply_precision(graph: Graph, precision: Precision, traced: Graph, choice: C
     if precision.int4:
         graph = _to_int4(graph, keep)
     if precision.half is not None:
-        graph = _to_half(graph, precision.half, precision)
+        graph = _to_half(graph, precision.half, precision, choice)
     if precision.io_dtype is not DType.float32:
         graph = cast_border(graph, precision.io_dtype)
     graph = remove_dead(collapse_casts(graph))
-    if precision.half is not None and choice.target in EMULATING:
+    if precision.half is not None and _emulates(choice, precision.half):
         graph = remove_dead(emulate_half(graph))
         said += " (emulated: computed in float32, rounded after every operation)"
     return graph, attrs.evolve(choice, precision=said)
@@ -71,7 +73,7 @@ def _to_8_bits(graph: Graph, option: str, calibration: Calibration, scheme: Sche
         raise ArgumentError(option, problem=f"{graph.name} has no convolution and no linear layer to quantize")
     graph, quantized = quantize(graph, calibration.collect(graph, values), scheme, keep)
     if not quantized:
-        warnings.warn("keep_fp32 and keep_fp16 leave nothing to quantize", PrecisionWarning, stacklevel=4)
+        warnings.warn("keep_fp32 and keep_fp16 leave nothing to quantize", PrecisionWarning, stacklevel=6)
     return graph
 
 
@@ -85,8 +87,16 @@ def _to_int4(graph: Graph, keep: Keep) -> Graph:
     return graph
 
 
-def _to_half(graph: Graph, half: DType, precision: Precision) -> Graph:
-    graph, report = to_half(lower_recurrent(graph), half, chooser(precision.keep_fp32))
+def _emulates(choice: Choice, half: DType) -> bool:
+    """ONNX Runtime has no convolution in bfloat16 on any device."""
+    return on_cpu(choice) or (choice.target == "onnxruntime" and half is DType.bfloat16)
+
+
+def _to_half(graph: Graph, half: DType, precision: Precision, choice: Choice) -> Graph:
+    """Recurrent layers become loops with half products; but ONNX Runtime's loops are slow on a GPU, where it has
+    recurrent layers of cuDNN instead: they stay, in float32."""
+    loops = graph if choice.target == "onnxruntime" and not _emulates(choice, half) else lower_recurrent(graph)
+    graph, report = to_half(loops, half, chooser(precision.keep_fp32))
     if report.overflowed or report.underflowed:
-        warnings.warn(f"{half} does not hold all weights:\n{report}", PrecisionWarning, stacklevel=4)
+        warnings.warn(f"{half} does not hold all weights:\n{report}", PrecisionWarning, stacklevel=6)
     return graph

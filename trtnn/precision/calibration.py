@@ -90,6 +90,12 @@ class Calibration:
             return [self._data[first : first + BATCH] for first in range(0, len(self._data), BATCH)]
         return self._data
 
+    def again(self) -> Calibration:
+        """A calibration on the same data with the same options that has no ranges yet, for other weights."""
+        return Calibration(
+            self._data, self.method, percentile=self.percentile, least=self.least, progress=self._progress
+        )
+
     def save(self, path: str | Path) -> None:
         """Writes the ranges as JSON. Raises CalibrationError before they are collected."""
         if not self.is_collected:

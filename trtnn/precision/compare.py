@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
@@ -13,15 +13,13 @@ from trtnn.engine import Engine, Result
 from trtnn.errors import ArgumentError, DeviceError
 from trtnn.graph import Graph, Value, shape_text
 from trtnn.graph.ops import Constant
+from trtnn.module import Module
 from trtnn.passes import lower
 from trtnn.passes.emulate import emulate_half
 from trtnn.passes.recurrent import lower_recurrent
-from trtnn.precision.apply import EMULATING
+from trtnn.precision.apply import on_cpu
 from trtnn.precision.report import FORWARD, ErrorRow, PrecisionReport
 from trtnn.precision.running import float32_engine
-
-if TYPE_CHECKING:
-    from trtnn.module import Module
 
 
 def verify(
@@ -39,11 +37,19 @@ def verify(
     to compare the engine's with instead of the float32 network's, such as TensorFlow's saved ones, in the form that
     ``forward`` returns. ``tolerance``: the relative error from which a module counts as wrong. The modules' values are
     those of the CPU, with half precision emulated; the outputs are the engine's own, simulated where there is no GPU
-    for a TensorRT plan. Raises what compiling and calling raise, and ArgumentError for a reference of another form.
+    for a TensorRT plan. Raises what compiling and calling raise, and ArgumentError for a reference of another form or
+    something that is no module.
     """
+    if not isinstance(model, Module):
+        raise ArgumentError(
+            "verify",
+            expected="a module and the options of compile",
+            got=type(model).__name__,
+            remedy="verify(model, image, fp16=True) compiles the module itself",
+        )
     engine = compile_module(model, inputs, target=target, quiet=True, **compile_options)
     graph = lower_recurrent(lower(model.trace(inputs)))
-    changed = engine.graph if engine.target in EMULATING else emulate_half(engine.graph)
+    changed = engine.graph if on_cpu(engine.choice) else emulate_half(engine.graph)
     outputs = _named(engine, _call(engine, _as_inputs(engine, arrays)))
     if reference is None:
         expected = _named(engine, float32_engine(graph)(*arrays))

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from trtnn.errors import ArgumentError, LibraryError
+from trtnn.measure.pictures import BLUES, INK, MUTED, RED, new_figure, picture_path, plain_axes, save_figure
 
 FORWARD = "(forward)"
 """What the operations of the network's own ``forward`` go by."""
@@ -98,39 +98,45 @@ class PrecisionReport:
             for row in rows
         ]
         wrong = self.first_wrong
-        found = f"all modules are within {self.tolerance:.0%}"
+        found = f"all modules are within {100 * self.tolerance:.3g}%"
         if wrong is not None:
             kind = f"{wrong.overflows} overflows" if wrong.overflows else f"relative error {wrong.relative:.2g}"
             found = f"the first module that goes wrong is {wrong.path}: {kind} in %{wrong.value}"
         return "\n".join([f"{self.precision} against float32, on the same inputs", *lines, found])
 
     def plot(self, path: str | Path) -> Path:
-        """Writes the relative error of every module as a picture, PNG or SVG by the path's suffix.
+        """Writes the relative error of every module as a picture, PNG, SVG or PDF by the path's suffix: red for
+        those beyond the tolerance.
 
-        Raises LibraryError without matplotlib.
+        Raises ArgumentError for another suffix, and LibraryError without matplotlib.
         """
-        path = Path(path)
-        if path.suffix not in (".png", ".svg"):
-            raise ArgumentError("path", expected="a path that ends in .png or .svg", got=repr(str(path)))
-        figure_class = _figure_class()
-        figure = figure_class(figsize=(8, 1.2 + 0.22 * len(self.modules)), layout="constrained")
+        found = picture_path(path)
+        figure = new_figure(9, 1.5 + 0.24 * len(self.modules))
         axes = figure.add_subplot()
-        worst = max((row.relative for row in self.modules if math.isfinite(row.relative)), default=1.0) or 1.0
-        lengths = [row.relative if math.isfinite(row.relative) else 10 * worst for row in self.modules]
-        colors = ["tab:red" if not row.relative <= self.tolerance else "tab:blue" for row in self.modules]
-        axes.barh([row.path for row in self.modules], np.maximum(lengths, 1e-9), color=colors)
-        axes.axvline(self.tolerance, color="black", linewidth=0.8, linestyle="--")
+        places = range(len(self.modules))
+        bars = axes.barh(places, self._lengths(), color=[self._color(row) for row in self.modules], height=0.7)
+        axes.bar_label(bars, [row.cells()[1] for row in self.modules], padding=4, fontsize=8, color=MUTED)
+        axes.set_yticks(places, [row.path for row in self.modules])
+        axes.axvline(self.tolerance, color=INK, linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
-        axes.set_xlabel("largest error / largest value")
-        axes.set_title(f"{self.precision} against float32")
+        plain_axes(axes, grid="x")
         axes.invert_yaxis()
-        figure.savefig(path)
-        return path
+        axes.margins(x=0.12)
+        axes.set_xlabel(
+            f"largest error / largest value; the line is {100 * self.tolerance:.3g}%", color=MUTED, fontsize=9
+        )
+        kind, _, how = self.precision.partition(" (")
+        axes.set_title(f"{kind} against float32, by module", loc="left", fontsize=10.5, color=INK)
+        if how:
+            figure.suptitle(how.rstrip(")"), x=0.01, ha="left", fontsize=8, color=MUTED)
+        return save_figure(figure, found)
 
+    def _lengths(self) -> np.ndarray:
+        """How long the bars are: what is not finite is ten times as long as the longest of the others."""
+        finite = [row.relative for row in self.modules if math.isfinite(row.relative)]
+        beyond = 10 * (max(finite, default=1.0) or 1.0)
+        lengths = [row.relative if math.isfinite(row.relative) else beyond for row in self.modules]
+        return np.maximum(lengths, 1e-9)
 
-def _figure_class() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise LibraryError(problem='matplotlib is not installed: pip install "trtnn[plot]"') from error
-    return Figure
+    def _color(self, row: ErrorRow) -> str:
+        return BLUES[0] if row.relative <= self.tolerance else RED

@@ -10,8 +10,10 @@ from typing import Any
 
 import attrs
 
+from trtnn.backends.tensorrt.layer_names import layers_in, region_in
 from trtnn.errors import BuildError
 from trtnn.graph import Node
+from trtnn.graph.dims import names
 
 LOG = logging.getLogger("trtnn.tensorrt")
 LOG.addHandler(logging.NullHandler())  # silent unless the application asks to see it
@@ -81,23 +83,37 @@ def recorder_of(trt: Any) -> Any:
 
 @attrs.frozen
 class Blame:
-    """Where in the user's model the library's messages point: the name of a layer, and the node it was emitted for."""
+    """Where in the user's model the library's messages point: the name of a layer, and the node it was emitted for.
+
+    ``last`` is the node of the last layer, where the messages name a region of several.
+    """
 
     layer: str
     node: Node
+    last: Node | None = None
 
     @property
     def path(self) -> str:
-        """The module path and the operation, as errors show it: "encoder.conv1: conv"."""
-        origin, op = self.node.origin, self.node.op.name
-        return f"{origin.path}: {op}" if origin.path else op
+        """The module path and the operation, as errors show it: "encoder.conv1: conv"; of a region, both ends."""
+        first = _place(self.node)
+        return first if self.last is None or _place(self.last) == first else f"{first} to {_place(self.last)}"
+
+    @property
+    def dims(self) -> frozenset[str]:
+        """The named dims that the shapes around the node depend on."""
+        values = (*self.node.inputs, *self.node.outputs)
+        return frozenset(name for value in values for size in value.type.shape for name in names(size))
 
 
 def find_blame(messages: Iterable[str], nodes: Mapping[str, Node]) -> Blame | None:
-    """The layer that messages name, out of the layers and the nodes they were emitted for; the longest name wins."""
+    """The layer that messages name, out of the layers and the nodes they were emitted for; the longest name wins, and
+    a region goes before any layer."""
     text = "\n".join(messages)
-    named = [name for name in nodes if name in text and re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text)]
-    best = max(named, key=len, default=None)
+    region = region_in(text, nodes)
+    if region is not None:
+        first, last = region
+        return Blame(first, nodes[first], nodes[last])
+    best = max(layers_in(text, nodes), key=len, default=None)
     return None if best is None else Blame(best, nodes[best])
 
 
@@ -105,7 +121,10 @@ def build_error(problem: str, messages: list[str], blame: Blame | None = None, r
     """The exception for a network or layer that TensorRT refused, with the user's module path and line when they are
     known.
     """
-    said = "; ".join(dict.fromkeys(map(_readable, messages)))
+    said = "; ".join(dict.fromkeys(map(readable, messages)))
+    if blame is not None and blame.last is not None and blame.last.origin.line is not None:
+        line = blame.last.origin.line
+        said += f"; the region ends at {line.file}:{line.line}"
     return BuildError(
         blame.path if blame else None,
         problem=f"{problem}: {said}" if said else problem,
@@ -114,6 +133,10 @@ def build_error(problem: str, messages: list[str], blame: Blame | None = None, r
     )
 
 
-def _readable(message: str) -> str:
+def _place(node: Node) -> str:
+    return f"{node.origin.path}: {node.op.name}" if node.origin.path else node.op.name
+
+
+def readable(message: str) -> str:
     """A message without the places in TensorRT's own sources."""
     return re.sub(r"\s+In \S+ at \S+?:\d+", "", " ".join(message.split()))

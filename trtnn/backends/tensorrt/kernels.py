@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
 
 from trtnn.backends.tensorrt.errors import KERNEL_REPORT, LOG
+from trtnn.graph import Node
+from trtnn.measure.layer import ROOT
 
 _ENTRY = re.compile(r"^Name: (.*?), LayerType: (\w+)", re.MULTILINE)
 _TENSOR = re.compile(r"Datatype: (\w+)")
+_METADATA = re.compile(r"Metadata: (.+)$", re.MULTILINE)
+_SEPARATOR = "\x1f"
+"""Stands between the layers that became one kernel."""
 
 
 @attrs.frozen
 class Kernel:
     """One kernel: its name, its kind ("correlation", "gemm", or "kgen" for generated elementwise code), and TensorRT's
     names of the data types ("Int8", "Half", "Float") of its inputs, constants and outputs.
+
+    ``layers`` are the layers of the network that it computes, none where it only prepares something.
     """
 
     name: str
@@ -26,6 +33,7 @@ class Kernel:
     inputs: tuple[str, ...]
     constants: tuple[str, ...]
     outputs: tuple[str, ...]
+    layers: tuple[str, ...] = ()
 
     @property
     def computes_in(self) -> str:
@@ -36,11 +44,26 @@ class Kernel:
         return f"{self.kind} ({', '.join(self.inputs)}) -> ({', '.join(self.outputs)}) {self.name}"
 
 
+def kernels_by_module(kernels: Sequence[Kernel], nodes: Mapping[str, Node]) -> dict[str, list[str]]:
+    """What each module's row in a summary says of the kernels, by the module's path: those of which it has the first
+    layer, and of which others it is part. ``nodes`` are those behind the network's layers."""
+    found: dict[str, list[str]] = {}
+    for kernel in kernels:
+        paths = list(dict.fromkeys(nodes[layer].origin.path for layer in kernel.layers if layer in nodes))
+        for place, path in enumerate(paths):
+            text = f"in {paths[0] or ROOT}" if place else f"{kernel.kind} {kernel.computes_in}".rstrip()
+            found.setdefault(path, []).append(text)
+    return found
+
+
 @contextmanager
-def recorded_kernels() -> Iterator[list[Kernel]]:
+def recorded_kernels(wanted: bool = True) -> Iterator[list[Kernel]]:
     """A list that fills with the kernels of the plans built meanwhile, for builders with detailed profiling
-    verbosity."""
+    verbosity; one that stays empty unless they are ``wanted``."""
     found: list[Kernel] = []
+    if not wanted:
+        yield found
+        return
 
     class Catcher(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -71,7 +94,9 @@ def _kernel(entry: str) -> Kernel:
     for role in ("Inputs", "Constants", "Outputs"):
         start = entry.find(f"{role}: [")
         types[role] = tuple(_TENSOR.findall(entry[start : _closing(entry, start)])) if start >= 0 else ()
-    return Kernel(name, kind, types["Inputs"], types["Constants"], types["Outputs"])
+    metadata = _METADATA.search(entry)
+    layers = tuple(dict.fromkeys(metadata[1].strip(" ").split(_SEPARATOR))) if metadata else ()
+    return Kernel(name, kind, types["Inputs"], types["Constants"], types["Outputs"], layers)
 
 
 def _closing(text: str, start: int) -> int:

@@ -61,6 +61,11 @@ def load(target: str) -> Library:
         raise LibraryError(problem=f'{product.title} is not installed: pip install "trtnn[{product.extra}]"') from error
     except (ImportError, OSError) as error:
         raise _broken(product, error) from error
+    if not hasattr(trt, "__version__"):  # any folder of the library's name on Python's path can be imported
+        folder = next(iter(getattr(trt, "__path__", ())), "another module")
+        raise LibraryError(
+            problem=f'{product.title} is not installed, and {folder} has its name: pip install "trtnn[{product.extra}]"'
+        )
     version = str(trt.__version__)
     version_info = tuple(int(number) for number in re.findall(r"\d+", version))
     if version_info < product.oldest:
@@ -75,7 +80,8 @@ def load(target: str) -> Library:
 
 def available(target: str) -> bool:
     """Whether the library of a target is installed, found out without importing it."""
-    return importlib.util.find_spec(_product(target).module) is not None
+    spec = importlib.util.find_spec(_product(target).module)
+    return spec is not None and spec.origin is not None  # a folder that only has the name has no origin
 
 
 def _product(target: str) -> _Product:

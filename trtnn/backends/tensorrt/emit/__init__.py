@@ -20,5 +20,6 @@ from trtnn.backends.tensorrt.emit import (  # noqa: F401  (each registers its em
 )
 from trtnn.backends.tensorrt.emit.emitter import Emitter, emit_op
 from trtnn.backends.tensorrt.emit.network import Network, emit
+from trtnn.backends.tensorrt.plugins import named  # noqa: F401  (likewise)
 
 __all__ = ["Emitter", "Network", "emit", "emit_op"]

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
+import attrs
 import numpy as np
 
 from trtnn.backends.tensorrt.emit.sizes import Sizes
@@ -39,11 +40,22 @@ _WEIGHTS = {  # which arguments of add_<kind> are weights, and what the layer ca
 _MAX_RANK = 8
 
 
+@attrs.frozen(eq=False)
+class LayerWeights:
+    """Weights of a layer: their values, what TensorRT was given (the array, or ``Weights``), and its address, which is
+    what TensorRT knows them by."""
+
+    array: Array
+    given: Any
+    address: int
+
+
 class Emitter:
     """Adds the layers of a graph to an ``INetworkDefinition``; the emitters of the operations work with this.
 
     ``nodes`` has, for every layer by name, the node that it was added for. ``held`` keeps the arrays that TensorRT
-    reads until the plan is built, ``contents`` those that it does not give back, by layer and role.
+    reads until the plan is built, ``contents`` those that it does not give back, by layer and role, and ``weights`` all
+    that layers were given, by the same names.
     """
 
     def __init__(self, trt: Any, network: Any, recorder: Any, graph: Graph) -> None:
@@ -51,6 +63,7 @@ class Emitter:
         self.nodes: dict[str, Node] = {}
         self.held: list[Array] = []
         self.contents: dict[str, Array] = {}
+        self.weights: dict[str, LayerWeights] = {}
         self.sizes = Sizes(self)
         self._recorder = recorder
         self._producers: dict[Value, Node] = {}
@@ -173,7 +186,7 @@ class Emitter:
             self._fail(kind, str(error).splitlines()[0])
         if layer is None:
             self._fail(kind)
-        layer.name = name
+        layer.name = layer.metadata = name  # metadata stays with whatever the layer is fused into
         for key, value in settings.items():
             self._set(kind, layer, key, value)
         for index, tensor in (inputs or {}).items():
@@ -214,11 +227,14 @@ class Emitter:
         ready = np.require(array, requirements=["C", "A"])
         self.held.append(ready)
         if array.dtype.name not in _UNREADABLE:
+            self.weights[role] = LayerWeights(ready, ready, ready.ctypes.data)
             return ready
         self.contents[role] = ready
         raw = packed_int4(ready) if array.dtype.name == "int4" else ready
         self.held.append(raw)
-        return self.trt.Weights(self.border_type(DType(array.dtype.name)), raw.ctypes.data, ready.size)
+        given = self.trt.Weights(self.border_type(DType(array.dtype.name)), raw.ctypes.data, ready.size)
+        self.weights[role] = LayerWeights(ready, given, raw.ctypes.data)
+        return given
 
     def _set(self, kind: str, layer: Any, key: str, value: Any) -> None:
         """Sets a property and reads it back: TensorRT keeps the old value, and says nothing, when it does not like the

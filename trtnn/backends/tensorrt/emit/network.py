@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from trtnn.backends.tensorrt.emit.emitter import Emitter, Tensor
+from trtnn.backends.tensorrt.emit.emitter import Emitter, LayerWeights, Tensor
 from trtnn.backends.tensorrt.errors import build_error, logger_of, recorder_of
 from trtnn.backends.tensorrt.library import Library
 from trtnn.graph import DType, Graph, Node, Value
 from trtnn.graph.dims import names
+from trtnn.graph.ops import Custom
 
 if TYPE_CHECKING:
     from trtnn.backends.tensorrt.simulate import Simulation
@@ -25,7 +26,8 @@ class Network:
 
     ``nodes`` has the node behind every layer, by the layer's name; ``outputs`` are the names of the output tensors in
     the graph's order, which differ from the graph's own where an input has the same name. ``held`` are the weights,
-    which TensorRT reads in place, and ``contents`` those that it does not give back to the simulator.
+    which TensorRT reads in place, ``contents`` those that it does not give back to the simulator, and ``weights`` all
+    that layers have, by layer and role ("conv1.conv.kernel").
     """
 
     library: Library
@@ -37,19 +39,29 @@ class Network:
     outputs: tuple[str, ...]
     held: list[np.ndarray] = attrs.field(repr=False)
     contents: Mapping[str, np.ndarray] = attrs.field(repr=False)
+    weights: Mapping[str, LayerWeights] = attrs.field(repr=False)
 
     @functools.cached_property
     def _simulation(self) -> Simulation:
         from trtnn.backends.tensorrt.simulate import Simulation  # not paid for by those who only build
 
-        return Simulation.of(self.library.trt, self.definition, self.contents)
+        return Simulation.of(self.library.trt, self.definition, self.contents, self._plugins())
+
+    def _plugins(self) -> dict[str, Callable[..., Any]]:
+        """What a CPU computes in the place of custom ops' kernels, by layer."""
+        custom = {name: node.op for name, node in self.nodes.items() if isinstance(node.op, Custom)}
+        if not custom:
+            return {}
+        from trtnn.custom.evaluation import evaluator_of  # networks without custom ops do without
+
+        return {name: evaluator_of(op) for name, op in custom.items()}
 
     def simulate(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """The outputs, in the graph's order, that the network gives for inputs by name; evaluated in NumPy, without a
         GPU.
         """
         found = self._simulation.run(feeds)
-        return [found[name] for name in self.outputs]
+        return [np.array(found[name]) for name in self.outputs]  # a result may lie in weights that go with the network
 
 
 def emit(graph: Graph, library: Library) -> Network:
@@ -67,7 +79,9 @@ def emit(graph: Graph, library: Library) -> Network:
     net = Emitter(trt, definition, recorder, graph)
     net.run(graph, [_input(net, value) for value in graph.inputs])
     outputs = tuple(_mark(net, name, value, graph) for name, value in graph.outputs)
-    return Network(library, graph, builder, definition, recorder, net.nodes, outputs, net.held, net.contents)
+    return Network(
+        library, graph, builder, definition, recorder, net.nodes, outputs, net.held, net.contents, net.weights
+    )
 
 
 def _input(net: Emitter, value: Value) -> Tensor:

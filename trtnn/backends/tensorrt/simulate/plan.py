@@ -14,7 +14,7 @@ import attrs
 
 from trtnn.backends.tensorrt.simulate import control
 from trtnn.backends.tensorrt.simulate.network import Construct, Layer, NetworkView
-from trtnn.backends.tensorrt.simulate.reading import READABLE
+from trtnn.backends.tensorrt.simulate.reading import READABLE, Evaluator
 from trtnn.backends.tensorrt.simulate.steps import Block, Evaluate, Step, block
 from trtnn.errors import GraphError, UnsupportedError
 
@@ -22,17 +22,19 @@ _SOURCES = ("ITERATOR", "RECURRENCE", "CONDITIONAL_INPUT")
 _RESULTS = ("LOOP_OUTPUT", "CONDITIONAL_OUTPUT")
 
 
-def plan(network: NetworkView) -> Block:
-    """Orders the layers that the network's outputs and assertions need.
+def plan(network: NetworkView, plugins: Mapping[str, Evaluator] | None = None) -> Block:
+    """Orders the layers that the network's outputs and assertions need; ``plugins`` evaluate plugins, by the layer's
+    name.
 
     Raises UnsupportedError for a layer that cannot be evaluated and GraphError for a network that makes no sense.
     """
-    return _Planner(network).plan()
+    return _Planner(network, plugins or {}).plan()
 
 
 @attrs.define(eq=False)
 class _Planner:
     network: NetworkView
+    plugins: Mapping[str, Evaluator]
     # What each layer, by index, and each construct depends on: the constructs whose inner tensors it needs.
     layer_dependencies: dict[int, frozenset[Construct]] = attrs.field(factory=dict)
     construct_dependencies: dict[Construct, frozenset[Construct]] = attrs.field(factory=dict)
@@ -47,7 +49,9 @@ class _Planner:
         placed: set[Construct] = set()
         for layer in order:
             if layer.construct is None:
-                self.bodies.setdefault(self._innermost(self.layer_dependencies[layer.index]), []).append(_step(layer))
+                self.bodies.setdefault(self._innermost(self.layer_dependencies[layer.index]), []).append(
+                    self._step(layer)
+                )
             elif layer.type in _RESULTS and layer.construct not in placed:
                 placed.add(layer.construct)
                 self._place(layer.construct)
@@ -85,6 +89,13 @@ class _Planner:
     def _depth(self, construct: Construct) -> int:
         return 1 + max((self._depth(outer) for outer in self.construct_dependencies.get(construct, ())), default=0)
 
+    def _step(self, layer: Layer) -> Step:
+        plugin = self.plugins.get(layer.name) if layer.type.startswith("PLUGIN") else None
+        if plugin is None and layer.type not in READABLE:
+            raise UnsupportedError(layer.name, problem=f"the simulator cannot evaluate a layer of type {layer.type}")
+        evaluator = plugin or READABLE[layer.type].read(layer.view)
+        return Evaluate(layer.name, layer.type, evaluator, layer.view.inputs, layer.view.outputs)
+
     def _place(self, construct: Construct) -> None:
         steps = self.bodies.pop(construct, [])
         step = _loop(construct, steps) if construct.is_loop else _conditional(construct, steps)
@@ -109,13 +120,6 @@ def _ordered(roots: Sequence[Layer], before: Callable[[Layer], Iterable[Layer]])
             else:
                 stack.append((following, iter(tuple(before(following)))))
     return list(order.values())
-
-
-def _step(layer: Layer) -> Step:
-    if layer.type not in READABLE:
-        raise UnsupportedError(layer.name, problem=f"the simulator cannot evaluate a layer of type {layer.type}")
-    evaluator = READABLE[layer.type].read(layer.view)
-    return Evaluate(layer.name, layer.type, evaluator, layer.view.inputs, layer.view.outputs)
 
 
 def _loop(construct: Construct, steps: Sequence[Step]) -> control.Loop:

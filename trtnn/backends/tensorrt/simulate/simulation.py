@@ -12,7 +12,7 @@ from trtnn.backends.tensorrt.simulate import layers as _layers  # noqa: F401  (f
 from trtnn.backends.tensorrt.simulate.element_types import Array, storage
 from trtnn.backends.tensorrt.simulate.network import NetworkView, read_network
 from trtnn.backends.tensorrt.simulate.plan import plan
-from trtnn.backends.tensorrt.simulate.reading import TensorView
+from trtnn.backends.tensorrt.simulate.reading import Evaluator, TensorView
 from trtnn.backends.tensorrt.simulate.steps import Block, Observer, Values, matches
 from trtnn.errors import InputError
 
@@ -25,17 +25,24 @@ class Simulation:
     block: Block
 
     @classmethod
-    def of(cls, trt: Any, network: Any, constants: Mapping[str, Array] | None = None) -> Simulation:
+    def of(
+        cls,
+        trt: Any,
+        network: Any,
+        constants: Mapping[str, Array] | None = None,
+        plugins: Mapping[str, Evaluator] | None = None,
+    ) -> Simulation:
         """Reads an ``INetworkDefinition`` of the library ``trt``.
 
-        ``constants`` holds contents that TensorRT does not give back (BF16, FP8, INT4), by layer name. The weights are
-        not copied: the network, and what its layers were given, must outlive the simulation.
+        ``constants`` holds contents that TensorRT does not give back (BF16, FP8, INT4), by layer name; ``plugins`` are
+        functions of the operands that compute what plugins do, by layer name. The weights are not copied: the network,
+        and what its layers were given, must outlive the simulation.
 
         Raises UnsupportedError for a layer or data type that the simulator does not have, GraphError for a network
         that makes no sense.
         """
         view = read_network(trt, network, constants or {})
-        return cls(view, plan(view))
+        return cls(view, plan(view, plugins))
 
     def run(self, inputs: Mapping[str, Array], observe: Observer | None = None) -> dict[str, Array]:
         """Evaluates the network; inputs and outputs are by tensor name.

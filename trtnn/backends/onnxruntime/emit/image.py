@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trtnn.backends.onnxruntime.emit import emit_op
+from trtnn.backends.onnxruntime.emit.emitter import emit_op
 from trtnn.backends.onnxruntime.model import ModelBuilder
 from trtnn.graph import Node
 from trtnn.graph import ops as g

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from trtnn.backends.onnxruntime.emit import emit_nodes, emit_op
+from trtnn.backends.onnxruntime.emit.emitter import emit_nodes, emit_op
 from trtnn.backends.onnxruntime.model import ModelBuilder, describe
 from trtnn.graph import Graph, Node
 from trtnn.graph import ops as g

@@ -1,0 +1,1 @@
+"""Measuring networks: what they compute, and how long engines take for it."""

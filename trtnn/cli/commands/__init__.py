@@ -1,0 +1,1 @@
+"""The commands: each module has ``run(arguments, console)``, which returns the exit code."""

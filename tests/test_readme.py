@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from trtnn.cli.options import make_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +51,13 @@ def test_the_first_command_runs_the_example_whose_output_is_shown() -> None:
     script = command.rpartition(".venv/bin/python ")[2]
     done = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert without_measurements(done.stdout) == without_measurements(blocks("text")[0])
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("console") for line in block.splitlines()])
+def test_command_lines_are_ones(line: str) -> None:
+    prompt, program, *argv = shlex.split(line, comments=True)
+    assert (prompt, program) == ("$", "trtnn")
+    assert make_parser().parse_args(argv).command == argv[0]
 
 
 def without_measurements(text: str) -> str:

@@ -20,8 +20,10 @@ L, ops, Input, Model = k.layers, k.ops, k.Input, k.Model
 def test_sequential(tmp_path: Path) -> None:
     """With an Input, and built by its first call."""
     model = k.Sequential([Input((8, 8, 3), name="image"), L.Conv2D(4, 3, activation="relu"), L.Flatten(), L.Dense(5)])
+    model.name = "small"
     ours = check(model, tmp_path, [data(2, 8, 8, 3)], [data(1, 8, 8, 3)], simulate=True)
     assert list(ours.inputs) == ["image"]
+    assert ours.trace().name == "small"
     assert [str(dim) for dim in ours.inputs["image"].shape][1:] == ["8", "8", "3"]
     later = k.Sequential([L.Dense(4), L.Dense(3)])
     later.build((None, 6))

@@ -115,7 +115,14 @@ def test_unit_norm(axis: Any) -> None:
     same(nn.UnitNorm(axis), layers.UnitNormalization(axis), [x], inputs=[nn.Input("batch", "time", "features")])
 
 
-LRN = [(2, 1.0, 1e-4 / 5, 0.75), (5, 1.0, 1.0, 0.5), (1, 2.0, 0.3, 1.5), (0, 0.5, 0.7, 0.5), (9, 1.0, 0.2, 0.75)]
+LRN = [
+    (2, 1.0, 1e-4 / 5, 0.75),
+    (5, 1.0, 1.0, 0.5),
+    (1, 2.0, 0.3, 1.5),
+    (0, 0.5, 0.7, 0.5),
+    (9, 1.0, 0.2, 0.75),
+    (3, 1.0, 0.2, 1.0),
+]
 
 
 @pytest.mark.parametrize(("radius", "bias", "alpha", "beta"), LRN)

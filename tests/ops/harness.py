@@ -18,7 +18,7 @@ from trtnn import Input, Module
 from trtnn.backends.select import builder_of
 from trtnn.backends.tensorrt.emit import emit
 from trtnn.backends.tensorrt.library import available, load
-from trtnn.engine import Choice, Engine
+from trtnn.engine import Choice, Engine, Signature
 from trtnn.graph import Graph
 from trtnn.graph.verify import verify
 from trtnn.passes import lower
@@ -89,7 +89,7 @@ class EmittedNetwork(Engine):
     """TensorRT's network of a graph, not built; calling it simulates it."""
 
     def __init__(self, graph: Graph, target: str) -> None:
-        super().__init__(graph, Choice(target, "tests"), [{}])
+        super().__init__(Signature.of(graph), Choice(target, "tests"), [{}])
         self._network = emit(lower_recurrent(graph), load(target))
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:

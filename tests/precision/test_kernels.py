@@ -89,10 +89,14 @@ def test_a_pair_in_the_wrong_place_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 def test_the_report_is_read_with_its_nested_lists() -> None:
     message = """Layers:
 Name: one_myl0_0, LayerType: correlation, Inputs: [ { Name: x [Conv]_1, Dimensions: [1,3], Datatype: Int8, A: (a) }],
- Constants: [ { Name: w, Dimensions: [3], Datatype: Half }], Outputs: [ { Name: y, Dimensions: [], Datatype: Float }]
-Name: two_myl0_1, LayerType: signal, Inputs: [], Outputs: [], TacticName: , StreamId: 0"""
+ Constants: [ { Name: w, Dimensions: [3], Datatype: Half }], Outputs: [ { Name: y, Datatype: Float }], Metadata:\x20
+
+Name: two_myl0_1, LayerType: signal, Inputs: [], Outputs: [], StreamId: 0, Metadata: a.conv\x1frelu\x1frelu
+
+I/O Tensors:
+ Name: image, IOMode: Input"""
     assert parse_report(message) == [
         Kernel("one_myl0_0", "correlation", ("Int8",), ("Half",), ("Float",)),
-        Kernel("two_myl0_1", "signal", (), (), ()),
+        Kernel("two_myl0_1", "signal", (), (), (), ("a.conv", "relu")),
     ]
     assert str(parse_report(message)[0]) == "correlation (Int8) -> (Float) one_myl0_0"

@@ -22,7 +22,7 @@ X = np.random.default_rng(0).normal(0, 1000, (2, 5, 16)).astype(np.float32)
 
 def plainly_cast(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An engine with every operation in float16, as a network of float16 weights would be."""
-    monkeypatch.setattr(half, "wish_of", lambda node: half.Wish.half)
+    monkeypatch.setattr(half, "wish_of", lambda node, dtype: half.Wish.half)
     graph, _ = half.to_half(lower(model.trace()), DType.float16)
     monkeypatch.undo()
     return float32_engine(emulate_half(graph))

@@ -81,7 +81,7 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.plot(tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
     drawn = report.plot(tmp_path / "errors.svg").read_text()
     assert "<svg" in drawn
-    with pytest.raises(ArgumentError, match=r"path: expected a path that ends in \.png or \.svg, got 'errors\.bmp'"):
+    with pytest.raises(ArgumentError, match=r"path: .* that ends in \.png or \.svg or \.pdf, got 'errors\.bmp'"):
         report.plot("errors.bmp")
     real = builtins.__import__
 
@@ -98,6 +98,12 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_inputs_are_the_engines_errors() -> None:
     with pytest.raises(InputError, match="image: expected shape"):
         nn.verify(filled(Residual()), images(2, size=9), fp16=True)
+
+
+def test_an_engine_is_not_what_verify_takes() -> None:
+    engine: Any = filled(Residual()).compile(target="onnxruntime")
+    with pytest.raises(ArgumentError, match="expected a module and the options of compile, got OnnxRuntimeEngine"):
+        nn.verify(engine, images(1))
 
 
 def test_the_result_holds_and_no_module_of_it_can_be_left_out() -> None:

@@ -16,6 +16,7 @@ from oracle import assert_close
 
 import trtnn as nn
 import trtnn.functional as F
+from trtnn import gpu
 from trtnn.backends.tensorrt.build import build
 from trtnn.backends.tensorrt.errors import find_blame, logger_of
 from trtnn.backends.tensorrt.library import load
@@ -37,9 +38,11 @@ def test_the_plan_can_be_written_as_it_is() -> None:
     )
 
 
-def test_running_needs_a_gpu() -> None:
+def test_running_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = built(F.exp, random(2, 3))
-    said = r'Function: running a TensorRT plan needs an NVIDIA GPU .*; use engine.simulate.*target="onnxruntime"'
+    monkeypatch.setattr(gpu, "why_not", lambda: "no NVIDIA GPU was found")
+    said = r"Function: running a TensorRT plan needs an NVIDIA GPU: no NVIDIA GPU was found; "
+    said += r'use engine.simulate.*target="onnxruntime"'
     with pytest.raises(DeviceError, match=said):
         engine(random(2, 3))
 
@@ -166,6 +169,13 @@ for round in range(3):
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_results_outlive_the_network_whose_weights_they_are() -> None:
+    engine = built(lambda x: (F.zeros_like(x) + 3, x), random(2, 3))
+    constant, same = engine.simulate(x := random(2, 3))
+    assert engine.network.held and not np.shares_memory(same, x)
+    assert not any(np.shares_memory(constant, held) for held in engine.network.held)
 
 
 def test_tensorrts_log_goes_to_pythons(caplog: pytest.LogCaptureFixture) -> None:

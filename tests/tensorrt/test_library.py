@@ -72,3 +72,15 @@ def test_looking_imports_nothing():
 def test_unknown_target():
     with pytest.raises(ArgumentError, match="target: expected 'tensorrt' or 'tensorrt-rtx', got 'tensorflow'"):
         library.load("tensorflow")
+
+
+def test_a_folder_that_only_has_the_name(monkeypatch, tmp_path):
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    assert not library.available("tensorrt")
+    with pytest.raises(
+        LibraryError, match=r'TensorRT is not installed, and .*tensorrt has its name: pip install "trtn'
+    ):
+        library.load("tensorrt")
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)

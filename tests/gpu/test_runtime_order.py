@@ -1,0 +1,191 @@
+"""What has to come before what: streams, threads, memory that the GPU still uses. On the lazy device; needs no GPU."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpu.fake_device import FakeDevice, floats, read
+from gpu.runtimes import TWO_PROFILES, TWO_RANGES, Setting, assert_right, make, numbers
+from gpu.standin import Network
+from trtnn.backends.tensorrt.runtime.outputs import Output, bind_outputs
+from trtnn.errors import ArgumentError, DeviceError, InputError
+from trtnn.gpu.device import PER_THREAD_DEFAULT_STREAM
+from trtnn.gpu.device_array import DeviceArray
+from trtnn.gpu.pinned import PinnedPool
+
+
+@pytest.fixture(params=[False, True], ids=["enqueued", "graphs"])
+def setting(request: pytest.FixtureRequest) -> Setting:
+    return make(cuda_graphs=request.param)
+
+
+def in_a_thread(work: Callable[[], Any]) -> Any:
+    """What work gives in a thread that has made no device current."""
+    got: list[Any] = []
+
+    def run() -> None:
+        try:
+            got.append(work())
+        except BaseException as error:  # it is raised below
+            got.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    if isinstance(got[0], BaseException):
+        raise got[0]
+    return got[0]
+
+
+def test_a_change_of_profile_is_waited_for_after_a_call_that_was_refused() -> None:
+    setting = make(TWO_PROFILES, TWO_RANGES, max_contexts=1)
+    first, second = setting.device.new_stream(), setting.device.new_stream()
+    x = numbers(40, 64)  # takes the second profile
+    with pytest.raises(ArgumentError, match="out: expected a dict"):
+        setting.run(setting.view(x, first), out=[])
+    got = setting.run(setting.view(x, second))
+    assert first.done == 0
+    assert_right({name: read(array) for name, array in got.items()}, x)
+
+
+def test_the_per_thread_default_stream_is_another_one_in_every_thread(setting: Setting) -> None:
+    setting = make(max_contexts=1, cuda_graphs=setting.runtime._cuda_graphs)
+    arrays = [numbers(3, 5) for _ in range(4)]
+    streams = [setting.device.new_stream() for _ in arrays]
+
+    def call(x: np.ndarray, stream: Any) -> Any:
+        setting.device.make_current()
+        return setting.run(setting.view(x, stream), stream=PER_THREAD_DEFAULT_STREAM)
+
+    results = [in_a_thread(lambda x=x, on=on: call(x, on)) for x, on in zip(arrays, streams, strict=True)]
+    setting.device.race()
+    for got, x in zip(results, arrays, strict=True):
+        assert_right({name: read(array) for name, array in got.items()}, x)
+
+
+def test_arrays_outlive_the_engine_and_can_be_copied_in_any_thread(setting: Setting) -> None:
+    x = numbers(3, 5)
+    got = setting.run(setting.view(x, None))
+    setting.runtime.close()
+    assert_right({name: in_a_thread(array.numpy) for name, array in got.items()}, x)
+
+
+def test_page_locked_memory_can_be_had_in_any_thread() -> None:
+    pinned = PinnedPool(FakeDevice())  # type: ignore[arg-type]
+    assert in_a_thread(lambda: pinned.array(100)) is not None
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_any_thread_may_be_the_last_to_use_an_engine(how: str, graphs: bool) -> None:
+    setting, x = make(cuda_graphs=graphs), numbers(3, 5)
+    stream = setting.device.new_stream()
+    got = setting.run(setting.view(x, stream))
+    done, runtimes = setting.runtime._pool._free[0]._done, [setting.runtime]
+    del setting
+
+    def forget() -> None:
+        runtimes.clear()
+        gc.collect()
+
+    assert not done.is_done
+    in_a_thread(runtimes[0].close if how == "close" else forget)
+    assert done.is_done, "memory was freed that the GPU still worked on"
+    assert_right({name: read(array) for name, array in got.items()}, x)
+
+
+def test_a_bound_call_can_be_made_in_any_thread_and_waits_before_it_goes(setting: Setting) -> None:
+    stream, x = setting.device.new_stream(), numbers(3, 5)
+    bound = setting.runtime.bind({"x": setting.view(x, stream)})
+    got = in_a_thread(bound)
+    done = stream.record()
+    assert not done.is_done
+    del bound
+    gc.collect()
+    assert done.is_done, "its context went while the GPU worked on it"
+    assert_right({name: read(array) for name, array in got.items()}, x)
+
+
+def test_what_a_failed_call_has_put_on_its_stream_is_done_before_its_memory_goes(setting: Setting) -> None:
+    stream, x = setting.device.new_stream(), numbers(3, 5)
+    setting.failures.raises = 1
+    with pytest.raises(DeviceError, match="an injected exception"):
+        setting.run(x, stream=stream.handle)
+    assert stream.queue, "nothing was copied"
+    assert stream.done == len(stream.queue)
+
+
+def test_memory_of_outputs_of_unknown_size_is_the_callers_alone() -> None:
+    setting = make(Network(profiles=(((1, 1), (64, 1 << 14)),), compacts=True))
+    x = numbers(3, 5)
+    got = setting.run(setting.view(x, setting.device.new_stream()))
+    buffer = weakref.ref(got["positive"]._buffer)  # type: ignore[attr-defined]
+    del got
+    gc.collect()
+    assert buffer() is None
+
+
+def test_an_output_without_elements_needs_no_memory_and_no_allocator() -> None:
+    setting = make()
+    context = setting.runtime._plan.create_context()
+    output = Output(np.dtype(np.float32), (0, 3))  # as torch has it: at the address 0
+    total = Output(np.dtype(np.float32), (3,), None, 4096)
+    bind_outputs(setting.runtime._plan, context, setting.device, [output, total], False, None)  # type: ignore[arg-type]
+    assert output.allocator is None
+    assert context._raw._addresses["y"] != 0
+    assert not context._raw._allocators
+
+
+def test_outputs_on_the_device_share_no_memory(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trtnn.gpu.arrays.view", lambda name, array, ordinal: array)
+    stream = setting.device.new_stream()
+    x, y, total = (setting.view(numbers(*shape), stream) for shape in ((3, 5), (3, 5), (3,)))
+    with pytest.raises(InputError, match=r"out: y: .* memory of its own, got memory that it shares with x$"):
+        setting.run(x, out={"y": x, "total": total})
+    part = setting.view(numbers(3), stream)
+    part.pointer = y.pointer + 4
+    with pytest.raises(InputError, match="out: total: expected an array at an address that is a multiple of 256"):
+        setting.run(x, out={"y": y, "total": part})
+    part.pointer = y.pointer
+    with pytest.raises(
+        InputError, match="out: total: expected memory of its own, got memory that it shares with out: y"
+    ):
+        setting.run(x, out={"y": y, "total": part})
+
+
+def test_outputs_in_host_memory_share_none(setting: Setting) -> None:
+    x, total = numbers(3, 5), np.empty(3, np.float32)
+    kept = x.copy()
+    with pytest.raises(InputError, match=r"out: y: .* memory of its own, got memory that it shares with x$"):
+        setting.run(x, out={"y": x, "total": total})
+    both = np.empty(18, np.float32)
+    with pytest.raises(
+        InputError, match="out: total: expected memory of its own, got memory that it shares with out: y"
+    ):
+        setting.run(x, out={"y": both[:15].reshape(3, 5), "total": both[14:17]})
+    np.testing.assert_array_equal(x, kept)
+    out = {"y": both[:15].reshape(3, 5), "total": both[15:]}  # side by side
+    assert_right(setting.run(x, out=out), x)
+
+
+def test_an_array_is_freed_behind_the_last_consumer() -> None:
+    device = FakeDevice()
+    own, consumer = device.new_stream(), device.new_stream()
+    array = DeviceArray.empty(device, (4,), np.dtype(np.float32), own)  # type: ignore[arg-type]
+    address = array.pointer
+    own.put(lambda: floats(address, 4).fill(7))
+    array.filled(own)
+    array._order(consumer)
+    seen: list[np.ndarray] = []
+    consumer.put(lambda: seen.append(floats(address, 4).copy()))
+    del array
+    own.sync()
+    consumer.sync()
+    np.testing.assert_array_equal(seen[0], 7)

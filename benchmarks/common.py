@@ -124,6 +124,13 @@ def write_results(name: str, races: Sequence[Race]) -> None:
     (RESULTS / f"{name}.md").write_text("\n".join(item.markdown() for item in races))
 
 
+def stored_results(name: str) -> list[Race]:
+    """The races of an earlier run, none where there was none."""
+    path = RESULTS / f"{name}.json"
+    found = json.loads(path.read_text()) if path.exists() else []
+    return [Race(**{**one, "rows": tuple(Row(**row) for row in one["rows"])}) for one in found]
+
+
 def text_table(cells: Sequence[Sequence[str]]) -> str:
     """Rows of text as an aligned table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -43,8 +43,20 @@ def convert(model: Any) -> bytes:
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="image")]
     function = tf.function(lambda image: model(image, training=False), input_signature=signature)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    _restore_constants(proto, function.get_concrete_function(*signature))
     data: bytes = proto.SerializeToString()
     return data
+
+
+def _restore_constants(proto: Any, function: Any) -> None:
+    """Gives the constants back that tf2onnx made inputs of, such as the mean of a Normalization layer."""
+    from onnx import numpy_helper
+
+    captured = {inner.name: outer for outer, inner in function.graph.captures}
+    lost = [one for one in proto.graph.input if one.name in captured]
+    for one in lost:
+        proto.graph.input.remove(one)
+        proto.graph.initializer.append(numpy_helper.from_array(captured[one.name].numpy(), one.name))
 
 
 def build(onnx_model: bytes, phases: Phases) -> Any:

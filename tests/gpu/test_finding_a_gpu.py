@@ -63,6 +63,10 @@ def test_a_gpu_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cuda_core_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library.importlib, "import_module", failing(ModuleNotFoundError("no", name="cuda")))
+    monkeypatch.setattr(library.ctypes, "CDLL", failing(OSError("libcuda.so.1: cannot open shared object file")))
+    assert library.why_not() == "no NVIDIA GPU was found"
+    library.why_not.cache_clear()
+    monkeypatch.setattr(library.ctypes, "CDLL", lambda name: object())
     assert library.why_not() == 'cuda-core is not installed: pip install "trtnn[gpu]"'
     assert not library.available()
     with pytest.raises(LibraryError, match="cuda-core is not installed"):

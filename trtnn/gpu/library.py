@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
-import importlib.util
+import os
 import re
 from typing import Any
 
@@ -14,6 +15,8 @@ from trtnn.errors import DeviceError, LibraryError
 
 OLDEST = (1, 0)
 _INSTALL = 'pip install "trtnn[gpu]"'
+_NO_GPU = "no NVIDIA GPU was found"
+_DRIVER = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 _NO_DRIVER = ("NO_DEVICE", "libcuda", "NVIDIA driver", "DynamicLibNotFound", "NotFoundError")
 
 
@@ -67,10 +70,19 @@ def why_not() -> str | None:
     try:
         device()
     except LibraryError as error:
-        return str(error)
+        return str(error) if _has_driver() else _NO_GPU
     except DeviceError as error:
         return error.problem
     return None
+
+
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver is here: without it nobody need install cuda-core to learn that there is no GPU."""
+    try:
+        ctypes.CDLL(_DRIVER)
+    except OSError:
+        return False
+    return True
 
 
 def available() -> bool:
@@ -88,7 +100,7 @@ def _said(error: Exception) -> str:
     """What an error of the driver means."""
     text = f"{type(error).__name__}: {error}"
     if any(sign in text for sign in _NO_DRIVER):
-        return "no NVIDIA GPU was found"
+        return _NO_GPU
     return f"the GPU cannot be used: {' '.join(str(error).split())}"
 
 

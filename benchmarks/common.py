@@ -133,13 +133,9 @@ def stored_results(name: str) -> list[Race]:
 
 def text_table(cells: Sequence[Sequence[str]]) -> str:
     """Rows of text as an aligned table: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in cells
-    )
+    from trtnn.text import aligned  # here, since measured programs import this file and some do without trtnn
+
+    return "\n".join(aligned(cells, [False] + [True] * (len(cells[0]) - 1)))
 
 
 def markdown_table(cells: Sequence[Sequence[str]]) -> str:

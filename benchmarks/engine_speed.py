@@ -9,11 +9,8 @@ A ratio above 1 means slower than trtnn. The goal: 1.0 at the least for ONNX Run
 
 from __future__ import annotations
 
-import functools
-import sys
-
 from benchmarks import peers, resnet50
-from benchmarks.common import THREADS, race, write_results
+from benchmarks.common import THREADS
 from examples.resnet50 import ResNet50
 from tests.oracle import assert_close
 
@@ -30,15 +27,7 @@ def main() -> None:
     model, ours = resnet50.load(), trtnn_engine()
     images = resnet50.images(2)
     assert_close(ours(images), model(images, training=False).numpy(), 1e-4)
-    contestants = {"trtnn": ours, **peers.available(model)}
-    races = []
-    for batch in map(int, sys.argv[1:] or ("1", "16")):
-        images = resnet50.images(batch)
-        calls = {name: functools.partial(contestant, images) for name, contestant in contestants.items()}
-        title, rounds, count = f"ResNet-50, batch {batch}", max(7, 15 // batch), max(1, 3 // batch)
-        races.append(race(calls, title=title, rounds=rounds, calls=count))
-        print(races[-1])
-    write_results("engine_speed", races)
+    peers.race_at_batches("engine_speed", {"trtnn": ours, **peers.available(model)})
 
 
 if __name__ == "__main__":

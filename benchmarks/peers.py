@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +114,21 @@ def available(model: Any) -> dict[str, Peer]:
     return peers
 
 
-def main() -> None:
-    """Race the peers at the batch sizes given on the command line."""
-    peers, races = available(resnet50.load()), []
+def race_at_batches(name: str, contestants: Mapping[str, Peer]) -> None:
+    """Race the contestants at the batch sizes given on the command line, and write the results under a name."""
+    races = []
     for batch in map(int, sys.argv[1:] or ("1", "16")):
         images = resnet50.images(batch)
-        contestants = {name: functools.partial(peer, images) for name, peer in peers.items()}
+        ready = {who: functools.partial(contestant, images) for who, contestant in contestants.items()}
         title, rounds, calls = f"ResNet-50, batch {batch}", max(7, 15 // batch), max(1, 3 // batch)
-        races.append(race(contestants, title=title, rounds=rounds, calls=calls))
+        races.append(race(ready, title=title, rounds=rounds, calls=calls))
         print(races[-1])
-    write_results("peers", races)
+    write_results(name, races)
+
+
+def main() -> None:
+    """Race the peers at the batch sizes given on the command line."""
+    race_at_batches("peers", available(resnet50.load()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """How long calibrating ResNet-50 takes per 100 images, and that its memory does not grow with their number.
 
-python -m benchmarks.precision_calibration
+    python -m benchmarks.precision_calibration
+
+Every calibration is a process of its own, so that its peak memory is too.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trtnn import custom, errors, functional, layers
+    from trtnn import custom, errors, functional, gpu, layers
     from trtnn.backends.tensorrt.plugins.libraries import load_plugin_library
     from trtnn.containers import ModuleList, Sequential
     from trtnn.custom.declare import custom_op
@@ -49,6 +49,7 @@ __all__ = [
     "find_precision",
     "from_keras",
     "functional",
+    "gpu",
     "keras_layer",
     "layers",
     "list_weights",
@@ -78,7 +79,7 @@ _HOMES = {
     "keras_layer": "trtnn.importers.keras",
     "list_weights": "trtnn.weights",
 }
-_PARTS = ("custom", "errors", "functional", "graph", "importers", "layers", "passes", "weights")
+_PARTS = ("custom", "errors", "functional", "gpu", "graph", "importers", "layers", "passes", "weights")
 
 
 def __getattr__(name: str) -> Any:

@@ -271,15 +271,21 @@ def _within(sizes: Mapping[str, int], ranges: Ranges) -> bool:
 
 
 def _outside(sizes: Mapping[str, int], profiles: Sequence[Ranges]) -> DimError:
-    name = next(
-        (name for name in sizes if not any(_within({name: sizes[name]}, ranges) for ranges in profiles)),
-        next(iter(sizes)),
-    )
-    ranges = " or ".join(f"{one[name][0]}..{one[name][2]}" for one in profiles if name in one)
-    largest = max(sizes[name], *(one[name][2] for one in profiles if name in one))
+    """The error for sizes that no profile takes: for the first that none takes alone, else for all of them together."""
+    for name, size in sizes.items():
+        if not any(_within({name: size}, ranges) for ranges in profiles):
+            largest = max(size, *(ranges[name][2] for ranges in profiles))
+            remedy = f'compile with dims={{"{name}": (1, {size}, {largest})}}'
+            return DimError(name, expected=_ranges_text(name, profiles), got=str(size), remedy=remedy)
+    first, *others = (name for name in sizes if any(name in ranges for ranges in profiles))
+    together = ", ".join(f"{name}={sizes[name]}" for name in others)
     return DimError(
-        name,
-        expected=ranges,
-        got=str(sizes[name]),
-        remedy=f'compile with dims={{"{name}": (1, {sizes[name]}, {largest})}}',
+        first,
+        expected=_ranges_text(first, profiles),
+        got=f"{sizes[first]}, which no profile takes together with {together}",
+        remedy="compile with one more profile: dims=[..., ...]",
     )
+
+
+def _ranges_text(name: str, profiles: Sequence[Ranges]) -> str:
+    return " or ".join(f"{one[name][0]}..{one[name][2]}" for one in profiles if name in one)

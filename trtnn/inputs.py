@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from trtnn.errors import ArgumentError, DimError
-from trtnn.graph.dims import Dim, is_int
+from trtnn.graph.dims import is_int
+from trtnn.graph.named_dim import Dim
 from trtnn.graph.types import DType, TensorType, as_dtype
 
 DimSpec: TypeAlias = int | str | Dim

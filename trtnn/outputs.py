@@ -85,7 +85,8 @@ def device_outputs(
     ordinal: int,
     alignment: int = 1,
 ) -> list[DeviceView]:
-    """Views of the caller's arrays on the GPU, likewise; their addresses have to be multiples of ``alignment``."""
+    """Views of the caller's arrays on the GPU, in order; their addresses have to be multiples of ``alignment`` bytes.
+    Raises what `host_outputs` does, and InputError for an array in another place."""
     from trtnn.gpu.arrays import DeviceView, view
 
     arrays, views = given_outputs(signature, out), []

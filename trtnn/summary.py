@@ -14,7 +14,7 @@ from trtnn.graph.ops import Cast, Constant
 from trtnn.measure.flops import Count, count_flops, shape_of
 from trtnn.measure.layer import ROOT
 from trtnn.measure.sizes import ranges_of, usual_sizes
-from trtnn.measure.text import table_text, with_prefix
+from trtnn.text import table_text, with_prefix
 
 if TYPE_CHECKING:
     from trtnn.engine import Engine

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from trtnn.cli.contestants import Contestant
+from trtnn.cli.race import race
 
 from .conftest import Trtnn
 
@@ -64,6 +68,12 @@ def test_a_picture_a_profile_and_a_trace(trtnn: Trtnn, folder: Path) -> None:
     assert any("hidden" in event["name"] for event in events)
     assert (folder / "bench.svg").read_text().startswith("<?xml")
     assert any("hidden" in name for name in trtnn(*given, "--json").json["profile"]["modules"])
+
+
+def test_without_a_dim_called_batch_the_first_axis_counts() -> None:
+    contestant = Contestant("one", lambda feeds: list(feeds.values()))
+    (row,) = race([contestant], {"x": np.ones((6, 2), np.float32)}, {"time": 2}, 0.001)
+    assert row.timing.batch == 6 and row.timing.throughput == 6 / row.timing.mean
 
 
 def test_a_network_with_a_custom_op_has_nobody_to_race(trtnn: Trtnn, folder: Path) -> None:

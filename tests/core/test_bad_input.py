@@ -125,6 +125,11 @@ CALLS: list[tuple[type[TrtnnError], str, Callable[[Any], Any]]] = [
     ),
     (
         InputError,
+        "sequence: expected shape (batch, time, 2), got (2, 2, 5) with 5 in place of 2 on axis 2; to take other sizes",
+        lambda e: e(IMAGE, SEQUENCE.transpose(0, 2, 1)),
+    ),
+    (
+        InputError,
         "image: expected at least one element on axis 0 (batch), got an empty array, shape (0, 4, 6, 3); skip the call",
         lambda e: e(IMAGE[:0], SEQUENCE[:0]),
     ),

@@ -137,6 +137,17 @@ def test_any_one_of_several_profiles_will_do() -> None:
         engine(np.ones((8, 3), np.float32), np.ones((64, 3), np.float32))
 
 
+def test_sizes_that_only_different_profiles_take_are_refused_together() -> None:
+    """Where a dim without a range stands before them too."""
+    inputs = nn.Input("batch", "rows", "columns")
+    dims = [{"rows": (1, 2, 4), "columns": (1, 2, 4)}, {"rows": 8, "columns": (8, 8, 9)}]
+    engine = nn.ReLU().compile(inputs, target="onnxruntime", dims=dims)
+    with pytest.raises(DimError, match=r"^rows: .* 1\.\.4 or 8\.\.8, got 2, .* together with columns=8; .* one more"):
+        engine(np.ones((3, 2, 8), np.float32))
+    with pytest.raises(DimError, match=r"^columns: expected 1\.\.4 or 8\.\.9, got 6; .* \(1, 6, 9\)"):
+        engine(np.ones((3, 2, 6), np.float32))
+
+
 def test_without_ranges_every_size_runs() -> None:
     engine = compiled()
     assert engine.profiles == ({},)

@@ -124,6 +124,15 @@ def test_the_builder_says_where_an_operation_comes_from() -> None:
         builder.add(g.Transpose((0, 0)), [x], Origin("encoder.fc"))
 
 
+@pytest.mark.parametrize(("start", "count", "step"), [(1, 3, 1), (3, 1, 1), (-1, 2, 1), (2, 4, -1), (0, 0, 1)])
+def test_a_slice_stays_inside(start: int, count: int, step: int) -> None:
+    builder = GraphBuilder("Where", {})
+    x = builder.input("x", TensorType(DType.float32, (3,)))
+    text = rf"at least one element inside 0\.\.2 on axis 0, got {count} from {start} in steps of {step}"
+    with pytest.raises(ShapeError, match=text):
+        builder.add(g.Slice((start,), (count,), (step,)), [x])
+
+
 def test_rewrite_replaces_nodes_and_keeps_the_rest() -> None:
     graph = small_graph()
     text = str(graph)

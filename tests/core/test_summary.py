@@ -10,6 +10,7 @@ import trtnn as nn
 import trtnn.functional as F
 from trtnn.errors import DimError
 from trtnn.graph.ops import Op
+from trtnn.text import with_prefix
 
 
 class Small(nn.Module):
@@ -45,6 +46,13 @@ fc      Linear     f32[batch, 2]                    10     40 B            16 B 
 ---------------------------------------------------------------------------------------
 66 parameters, 264 B
 11.83 kFLOPs at batch=2, width=8, a multiplication and an addition counted as 2"""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (10**6, "1.00 MB"), (2.5e15, "2,500.00 TB")]
+)
+def test_numbers_have_decimal_prefixes(value, text):
+    assert with_prefix(value, "B") == text
 
 
 def test_a_module_needs_no_weights():

@@ -91,6 +91,32 @@ def test_arrays_in_host_memory_become_numpys(array: Any) -> None:
     np.testing.assert_array_equal(found, [[0, 1, 2], [3, 4, 5]])
 
 
+@pytest.mark.parametrize(
+    ("shape", "strides", "is_c_order"),
+    [((2, 3), None, True), ((2, 3), (3, 1), True), ((1, 3), (99, 1), True), ((0, 3), (7, 7), True)]
+    + [((2, 3), (1, 2), False), ((2, 3), (4, 1), False)],
+)
+def test_an_array_of_another_library_lies_in_c_order_or_is_refused(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], strides: tuple[int, ...] | None, is_c_order: bool
+) -> None:
+    """An axis of one element may have any stride."""
+
+    class Stranger:
+        __cuda_array_interface__ = None
+
+    found = SimpleNamespace(ptr=4096, shape=shape, strides=strides, dtype=np.dtype(np.float32), readonly=True)
+    utils = SimpleNamespace(StridedMemoryView=SimpleNamespace(from_any_interface=lambda array, stream: found))
+    maker = SimpleNamespace(import_stream=FakeDevice().new_stream())
+    monkeypatch.setattr(arrays.library, "load", lambda: SimpleNamespace(core=SimpleNamespace(utils=utils)))
+    monkeypatch.setattr(arrays, "OwnMaker", SimpleNamespace(of=lambda ordinal: maker))
+    if is_c_order:
+        got = view("x", Stranger())
+        assert isinstance(got, DeviceView) and (got.pointer, got.shape, got.writeable) == (4096, shape, False)
+    else:
+        with pytest.raises(InputError, match=r"x: expected an array whose elements lie in C order, got a strided"):
+            view("x", Stranger())
+
+
 def test_other_things_are_none_of_its_business() -> None:
     assert view("x", [1, 2]) is None
     array = np.ones(3)

@@ -12,6 +12,7 @@ import pytest
 import trtnn as nn
 from trtnn.backends.select import choose
 from trtnn.backends.tensorrt import library as tensorrt_library
+from trtnn.backends.tensorrt.runtime import starting
 from trtnn.errors import DeviceError, LibraryError
 from trtnn.gpu import library
 
@@ -176,3 +177,17 @@ def test_options_of_the_runtime_are_checked(options: dict[str, Any], text: str) 
         model.compile(nn.Input(2, 3), target="tensorrt-rtx", **options)
     engine = model.compile(nn.Input(2, 3), target="tensorrt-rtx", cuda_graphs=True, max_contexts=2)
     assert engine.runtime_options == {"cuda_graphs": True, "max_contexts": 2}
+
+
+@pytest.mark.parametrize(
+    ("capability", "runs"),
+    [((7, 5), True), ((8, 0), True), ((8, 9), True), ((12, 0), True), ((12, 1), True)]
+    + [((7, 0), False), ((8, 7), False), ((9, 0), False), ((10, 0), False), ((13, 0), False)],
+)
+def test_which_gpus_tensorrt_rtx_is_for(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], runs: bool
+) -> None:
+    monkeypatch.setattr(starting, "compute_capability", lambda: capability)
+    said = f"TensorRT-RTX does not run on compute capability {capability[0]}.{capability[1]}"
+    assert starting.why_unsupported("tensorrt-rtx") == (None if runs else said)
+    assert starting.why_unsupported("tensorrt") is None

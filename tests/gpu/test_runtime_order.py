@@ -113,6 +113,13 @@ def test_a_bound_call_can_be_made_in_any_thread_and_waits_before_it_goes(setting
     assert_right({name: read(array) for name, array in got.items()}, x)
 
 
+def test_a_bound_call_comes_behind_producers_on_another_stream(setting: Setting) -> None:
+    mine, other = setting.device.new_stream(), setting.device.new_stream()
+    x = numbers(3, 5)
+    bound = setting.runtime.bind({"x": setting.view(x, mine, on=other)}, stream=mine.handle)
+    assert_right({name: read(array) for name, array in bound.outputs.items()}, x)
+
+
 def test_what_a_failed_call_has_put_on_its_stream_is_done_before_its_memory_goes(setting: Setting) -> None:
     stream, x = setting.device.new_stream(), numbers(3, 5)
     setting.failures.raises = 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.fake_device import FakeDevice
-from trtnn.backends.tensorrt.runtime.shapes import ShapeTable, choose_profile
+from trtnn.backends.tensorrt.runtime.shapes import ShapeTable, choose_profile, is_known
 from trtnn.errors import ArgumentError, DimError
 from trtnn.gpu.buffers import Buffers
 from trtnn.gpu.pinned import GRANULE, PinnedPool
@@ -25,6 +25,15 @@ from trtnn.graph.dims import symbol
 def test_the_profile_with_the_nearest_optimum_is_chosen(size: int, profile: int) -> None:
     profiles = [{"batch": (1, 4, 8)}, {"batch": (1, 16, 32)}, {"batch": (1, 64, 100)}]
     assert choose_profile(profiles, {"batch": size}) == profile
+
+
+def test_the_nearest_optimum_is_that_of_the_smallest_ratio() -> None:
+    profiles = [{"batch": (1, 1, 64)}, {"batch": (1, 8, 64)}]
+    assert [choose_profile(profiles, {"batch": size}) for size in (1, 2, 3, 4)] == [0, 0, 1, 1]
+
+
+def test_a_size_is_known_unless_it_is_negative() -> None:
+    assert [is_known(shape) for shape in ((), (0,), (2, 3), (2, -1))] == [True, True, True, False]
 
 
 @given(

@@ -105,17 +105,20 @@ def normalizations() -> Iterator[Case]:
         yield case(layers.LayerNormalization, (4, 5), **options)
     yield case(layers.LayerNormalization, (4, 5), axis=[1, 2])
     yield case(layers.LayerNormalization, (4, 5), scale=False, center=False)
+    yield case(layers.LayerNormalization, (4, 5), scale=False, center=False, axis=1, epsilon=0.1)
     for options in (
         {"groups": 2},
         {"groups": -1},
         {"groups": 3, "scale": False},
         {"groups": 2, "center": False, "scale": False},
+        {"groups": 3, "center": False, "scale": False, "epsilon": 0.1},
     ):
         yield case(layers.GroupNormalization, (N, N, 6), **options)
     yield case(layers.UnitNormalization, (4, 5))
     yield case(layers.UnitNormalization, (4, 5), axis=[1, 2])
     yield case(layers.RMSNormalization, (4, 5))
     yield case(layers.RMSNormalization, (4, 5), epsilon=0.1)
+    yield case(layers.RMSNormalization, (4, 5), axis=[1, 2])
     yield Case("SpectralNormalization(Dense)", lambda: layers.SpectralNormalization(layers.Dense(4)), [(5,)])
 
 
@@ -244,6 +247,7 @@ def preprocessings() -> Iterator[Case]:
     for mode in ("int", "one_hot"):
         yield case(layers.Discretization, (1,), bin_boundaries=[-0.5, 0.1, 0.7], output_mode=mode)
     yield case(layers.IntegerLookup, (6,), dtype="int64", vocabulary=[3, 1, 4])
+    yield case(layers.IntegerLookup, (6,), dtype="int64", vocabulary=[3, 1, 4], mask_token=2)
     yield case(layers.IntegerLookup, (6,), dtype="int64", vocabulary=[3, 1, 4], mask_token=0, output_mode="multi_hot")
     for kind in (layers.RandomFlip, layers.RandomContrast, layers.RandomRotation):
         yield Case(kind.__name__, (lambda kind=kind: kind() if kind is layers.RandomFlip else kind(0.2)), [(6, 6, 3)])

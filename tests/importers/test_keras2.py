@@ -64,6 +64,21 @@ def test_sequences(name: str, tmp_path: Path) -> None:
     check(Model(tokens, [out, b, h]), tmp_path, name, [ids])
 
 
+@pytest.mark.parametrize("masked_part", ["both", "one"])
+def test_masks_joined(masked_part: str, tmp_path: Path) -> None:
+    """A mask behind Concatenate, of which Keras 2's files say nothing."""
+    tokens = Input((6,), dtype="int32")
+    x = L.Embedding(5, 4, mask_zero=True)(tokens)
+    other = L.Dense(3)(x) if masked_part == "both" else L.Conv1D(3, 1)(x)
+    joined = L.Concatenate()([x, other])
+    check(
+        Model(tokens, L.LSTM(3)(joined)),
+        tmp_path,
+        "model.keras",
+        [np.array([[1, 2, 3, 0, 0, 0], [4, 1, 0, 0, 0, 0]], np.int32)],
+    )
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_sequential(name: str, tmp_path: Path) -> None:
     """Built by its first call, so that its input has no name."""
@@ -97,6 +112,17 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "normalize": lambda x: tf.math.l2_normalize(x, axis=-1) + tf.clip_by_value(x, -0.5, 0.5),
     "gather": lambda x: tf.gather(x, [2, 0], axis=2),
     "argmax": lambda x: tf.argmax(x, axis=-1),
+    "argmax of the first axis": lambda x: tf.argmax(x),
+    "argmin": lambda x: tf.argmin(x, axis=1, output_type=tf.int32),
+    "cumsum": lambda x: tf.cumsum(x, axis=1, exclusive=True) + tf.cumsum(x, axis=2, reverse=True),
+    "variance": lambda x: tf.math.reduce_std(x, 1, keepdims=True) + tf.math.reduce_variance(x, 2, keepdims=True),
+    "transposed": lambda x: tf.matmul(x, x, transpose_a=True),
+    "border": lambda x: tf.pad(x, [[0, 0], [1, 1], [0, 2]], constant_values=3.0),
+    "reflection": lambda x: tf.pad(x, [[0, 0], [1, 1], [0, 2]], mode="REFLECT"),
+    "remainder": lambda x: 2.0 // (x + 5.0) + 7.0 % (x + 5.0) + 2.0**x,
+    "order": lambda x: tf.reverse(x, [1]) + tf.roll(x, 2, axis=2),
+    "top": lambda x: tf.math.top_k(x, 2)[0],
+    "hot": lambda x: tf.one_hot(tf.cast(tf.abs(x), tf.int32), 3, axis=1),
 }
 
 

@@ -30,7 +30,9 @@ AFTER_EMBEDDING: dict[str, Callable[[Any], Any]] = {
     "zero_output": lambda x: L.RNN(L.GRUCell(4), return_sequences=True, zero_output_for_mask=True)(x),
     "backwards": lambda x: L.LSTM(4, go_backwards=True)(x),
     "bidirectional": lambda x: L.Bidirectional(L.LSTM(4, return_sequences=True))(x),
+    "both directions": lambda x: L.LSTM(3)(L.Bidirectional(L.GRU(4, return_sequences=True), merge_mode=None)(x)[1]),
     "mean": lambda x: L.GlobalAveragePooling1D()(x),
+    "mean of rank 3": lambda x: L.GlobalAveragePooling1D(keepdims=True)(x),
     "passes": lambda x: L.GlobalAveragePooling1D()(
         L.Dropout(0.2)(L.LayerNormalization()(L.Dense(4, activation="relu")(x)))
     ),
@@ -73,11 +75,23 @@ def test_after_masking_in_a_sequential(name: str, tmp_path: Path) -> None:
     check(model, tmp_path, [padded()])
 
 
+def test_masking_of_another_value(tmp_path: Path) -> None:
+    """Steps of zeros count there; those of the value become zeros."""
+    steps = padded()
+    steps[:, 2] = 0.5
+    x = Input((6, 4))
+    masked = L.Masking(0.5)(x)
+    check(Model(x, [masked, L.LSTM(4)(masked)]), tmp_path, [steps])
+
+
 def test_an_explicit_mask(tmp_path: Path) -> None:
     """An input that is a mask."""
     x, mask = Input((6, 4)), Input((6,), dtype="bool")
     model = Model([x, mask], L.LSTM(3)(x, mask=mask))
     check(model, tmp_path, [data(3, 6, 4), TOKENS != 0])
+    first = Input((4, 6))
+    means = Model([first, mask], L.GlobalAveragePooling1D(data_format="channels_first")(first, mask=mask))
+    check(means, tmp_path, [data(3, 4, 6), TOKENS != 0])
 
 
 def test_attention_masks(tmp_path: Path) -> None:
@@ -85,8 +99,11 @@ def test_attention_masks(tmp_path: Path) -> None:
     x, y, mask = Input((4, 6)), Input((5, 6)), Input((4, 5), dtype="bool")
     both = L.MultiHeadAttention(2, 3, dropout=0.1)(x, y, attention_mask=mask)
     grouped = L.GroupQueryAttention(3, 4, 2)(x, y, attention_mask=mask)
+    narrow = L.GroupQueryAttention(3, 4, 2, use_bias=False, sliding_window=2)(x, x)
     allowed = data(2, 4, 5, dtype="bool") | np.eye(4, 5, dtype=bool)
-    check(Model([x, y, mask], [both, grouped]), tmp_path, [data(2, 4, 6), data(2, 5, 6), allowed], simulate=True)
+    check(
+        Model([x, y, mask], [both, grouped, narrow]), tmp_path, [data(2, 4, 6), data(2, 5, 6), allowed], simulate=True
+    )
 
 
 def test_scores_and_options_of_heads(tmp_path: Path) -> None:

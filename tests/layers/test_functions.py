@@ -204,6 +204,7 @@ MOVES: list[tuple[str, tuple[Any, ...]]] = [
     ("repeat", (2, -1)),
     ("moveaxis", (0, 2)),
     ("moveaxis", ((0, 1), (2, 0))),
+    ("moveaxis", ((0, 1), (1, 0))),
     ("swapaxes", (0, -1)),
     ("tril", ()),
     ("tril", (1,)),

@@ -104,6 +104,14 @@ def test_resizing_channels_first_and_integers() -> None:
         same(nn.Resizing(*size, method), layers.Resizing(*size, method), [pixels.astype(np.uint8)])
 
 
+def test_bytes_that_overshoot_stay_bytes() -> None:
+    """Bicubic resampling goes beyond 0 and 255 at an edge between the two."""
+    edge = np.repeat(np.uint8([0, 255]), 3).reshape(1, 6, 1, 1) * np.ones((1, 1, 2, 1), np.uint8)
+    beyond = layers.Resizing(13, 2, "bicubic")(edge.astype(np.float32)).numpy()
+    assert beyond.min() < -1 and beyond.max() > 256
+    check(nn.Resizing(13, 2, "bicubic"), lambda x: np.clip(np.rint(beyond), 0, 255).astype(np.uint8), [edge])
+
+
 @pytest.mark.parametrize(
     ("layer", "twin", "spatial", "factors"),
     [
@@ -145,6 +153,8 @@ def test_center_crop(size: tuple[int, int]) -> None:
 def test_center_crop_of_a_small_image(size: tuple[int, int]) -> None:
     """Keras resizes what does not cover the crop."""
     same(nn.CenterCrop(*size), layers.CenterCrop(*size), [data(2, 7, 5, 3)])
+    first = {"data_format": "channels_first"}
+    same(nn.CenterCrop(*size, **first), layers.CenterCrop(*size, **first), [data(2, 3, 7, 5)])
 
 
 @pytest.mark.parametrize("first", [False, True])

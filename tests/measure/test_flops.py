@@ -57,6 +57,7 @@ CASES = {
         2 * (2 * 8 * 6 * 6) * 3 * 3 * 2,
     ),
     "matrix product": (lambda x: x @ ones(4, 7), ROWS, 2 * (2 * 5 * 7) * 4),
+    "local response norm": (lambda x: F.local_response_norm(x, 2), IMAGE, 2 * 8 * 6 * 4 * (5 + 5)),
     "pooling": (lambda x: F.max_pool(x, 2, 2), IMAGE, (2 * 4 * 3 * 4) * 4),
     "relu": (F.relu, ROWS, 2 * 5 * 4),
     "exp": (F.exp, ROWS, 2 * 5 * 4),
@@ -100,6 +101,14 @@ def test_a_loop_counts_its_steps() -> None:
     assert total(graph, batch=3, time=7) == 7 * one_step
     inside = [one for one in count_flops(graph, {"batch": 3, "time": 7}) if one.depth == 1]
     assert sum(one.flops or 0 for one in inside) == 7 * one_step
+
+
+def test_a_loop_in_a_loop_counts_the_steps_of_both() -> None:
+    def rows(h: Any, block: Any) -> Any:
+        return F.scan(lambda h, row: (h * row, None), block, h)[0], None
+
+    graph = graph_of(lambda x: F.scan(rows, x, F.zeros_like(x[:, 0, 0]))[0], nn.Input(2, 3, 5, 4))
+    assert total(graph) == 3 * 5 * (2 * 4)
 
 
 def test_a_loop_with_a_condition_counts_all_the_steps_that_it_may_take() -> None:

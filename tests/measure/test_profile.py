@@ -58,10 +58,11 @@ def test_modules_inside_of_loops() -> None:
     assert {"cell", "cell.fc", "(root)"} <= set(found.by_module())
 
 
-def test_a_loop_counts_without_its_body() -> None:
-    def event(name: str, kind: str, start: int, length: int) -> dict[str, Any]:
-        return {"cat": "Node", "name": f"{name}_kernel_time", "ts": start, "dur": length, "args": {"op_name": kind}}
+def event(name: str, kind: str, start: int, length: int) -> dict[str, Any]:
+    return {"cat": "Node", "name": f"{name}_kernel_time", "ts": start, "dur": length, "args": {"op_name": kind}}
 
+
+def test_a_loop_counts_without_its_body() -> None:
     run = {"cat": "Session", "name": "model_run", "ts": 0, "dur": 100, "args": {}}
     events = [event("a", "Add", 22, 10), event("a", "Add", 40, 12), event("loop", "Scan", 20, 50), run]
     events += [event("b", "Add", 70, 5), {**run, "ts": 200}, event("b", "Add", 250, 7)]
@@ -74,6 +75,14 @@ def test_a_loop_counts_without_its_body() -> None:
         "(between layers)": 45,
     }
     assert {layer.name: round(1e6 * seconds) for layer, seconds in second.items()} == {"b": 7, "(between layers)": 93}
+
+
+def test_a_loop_in_a_loop_counts_once() -> None:
+    run = {"cat": "Session", "name": "model_run", "ts": 0, "dur": 100, "args": {}}
+    events = [run, event("outer", "Scan", 10, 80), event("inner", "Loop", 20, 30), event("a", "Add", 25, 10)]
+    (found,) = parse_profile(events, LayerFinder(onnx.ModelProto()))
+    micros = {layer.name: round(1e6 * seconds) for layer, seconds in found.items()}
+    assert micros == {"outer": 50, "inner": 20, "a": 10, "(between layers)": 20}
 
 
 def test_an_engine_from_a_file(engine: Engine, tmp_path: Path) -> None:

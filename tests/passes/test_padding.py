@@ -79,10 +79,12 @@ STAY: dict[str, Callable[[nn.Tensor], nn.Tensor]] = {
     "a maximum of negative numbers": lambda x: F.max_pool(F.pad(x - 10, AROUND), 3, 2),
     "an average": lambda x: F.average_pool(F.pad(F.relu(x), AROUND), 3, 2),
     "a leaky activation": lambda x: F.max_pool(F.pad(F.leaky_relu(x - 10), AROUND), 3, 2),
+    "a clip from below zero": lambda x: F.max_pool(F.pad(F.clip(x - 10, -20, 3), AROUND), 3, 2),
     "a window in the zeros alone": lambda x: F.max_pool(F.pad(F.relu(x), ((0, 0), (2, 2), (2, 2), (0, 0))), 2),
     "another number": lambda x: F.max_pool(F.pad(F.relu(x), AROUND, value=1.0), 3, 2),
     "a reflection": lambda x: F.max_pool(F.pad(F.relu(x), AROUND, "reflect"), 3, 2),
     "channels too": lambda x: F.max_pool(F.pad(F.relu(x), ((0, 0), (1, 1), (1, 1), (0, 1))), 3, 2),
+    "samples too": lambda x: F.max_pool(F.pad(F.relu(x), ((1, 0), (1, 1), (1, 1), (0, 0))), 3, 2),
 }
 
 

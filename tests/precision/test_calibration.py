@@ -98,6 +98,15 @@ def test_saved_and_loaded_it_serves_every_target_without_data(tmp_path: Path) ->
     np.testing.assert_array_equal(one, other)
 
 
+def test_its_options_go_with_it_into_a_file_and_to_other_weights(tmp_path: Path) -> None:
+    made = collected(nn.Calibration(images(3), "percentile", percentile=90, least=2))
+    made.save(tmp_path / "int8.json")
+    assert nn.Calibration.load(tmp_path / "int8.json").percentile == 90
+    again = made.again()
+    assert (again.method, again.percentile, again.least, again.is_collected) == ("percentile", 90, 2, False)
+    assert collected(again).ranges == made.ranges
+
+
 def test_another_network_is_refused(tmp_path: Path) -> None:
     calibration = collected(nn.Calibration(images(16)))
     for other in (filled(Residual(), seed=1), filled(Residual(channels=4))):

@@ -107,6 +107,22 @@ def test_the_cpu_rounds_just_where_operations_end(option: str, dtype: Any) -> No
     assert relative_error(engine(x), plain) > EPSILON[option] / 8
 
 
+@pytest.mark.parametrize(("option", "dtype"), [("fp16", np.float16), ("bf16", ml_dtypes.bfloat16)])
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda x: F.resize(x, (7, 7)),
+        lambda x: F.resize(x, (7, 7), "nearest"),
+        lambda x: F.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), value=0.1),
+    ],
+    ids=["linear", "nearest", "border"],
+)
+def test_a_result_of_the_half_type_is_a_number_that_it_has(last: Any, option: str, dtype: Any) -> None:
+    model = filled(nn.Sequential(nn.Conv2d(3, 4, 3), last))
+    got = model.compile(nn.Input("batch", 8, 8, 3), target="onnxruntime", **{option: True})(images(2))
+    np.testing.assert_array_equal(got, got.astype(dtype).astype(np.float32))
+
+
 @pytest.mark.parametrize("option", ["fp16", "bf16"])
 def test_targets_agree_to_a_few_steps_of_the_half_type(option: str) -> None:
     model, x = filled(Residual()), images(3)

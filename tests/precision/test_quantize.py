@@ -106,6 +106,35 @@ def test_maxima_movements_and_concatenations_share_the_scale_of_what_they_become
     assert {name for name in scales if scales[name] != scales["x0.q"]} >= {"relu.q", "tanh.q", "concat.q", "pad.q"}
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda x: F.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), value=3.0),
+        lambda x: F.concat([x, np.full((2, 6, 6, 1), 3, np.float32)], -1),
+    ],
+    ids=["a border", "a constant"],
+)
+def test_other_numbers_that_come_in_are_not_put_into_the_scale_of_what_they_join(move: Any) -> None:
+    def network(x: nn.Tensor) -> nn.Tensor:
+        y = move(F.tanh(x))
+        return F.conv2d(y, np.ones((1, 1, int(y.shape[-1]), 2), np.float32))
+
+    graph = quantized(lowered(network, [nn.Input(2, 6, 6, 4)]))
+    (quantize_node,) = nodes(graph, g.Quantize).values()
+    assert isinstance(graph.producers()[quantize_node.inputs[0]].op, (g.Pad, g.Concat)), graph
+
+
+def test_a_convolution_that_is_returned_is_closed_before_its_activation() -> None:
+    def network(x: nn.Tensor) -> tuple[nn.Tensor, nn.Tensor]:
+        y = F.conv2d(x, np.ones((1, 1, 4, 2), np.float32), data_format="channels_first")
+        return y, F.relu(y)
+
+    graph = quantized(lowered(network, [nn.Input(2, 4, 6, 6)]), Scheme(DType.uint8, closed=True))
+    closed = {node.inputs[0] for node in nodes(graph, g.Quantize).values()}
+    (conv,), (relu,) = (nodes(graph, kind).values() for kind in (g.Conv, g.Activation))
+    assert conv.output in closed and relu.output not in closed, graph
+
+
 def test_what_half_precision_would_hurt_reads_the_value_before_quantization() -> None:
     def network(x: nn.Tensor) -> nn.Tensor:
         return F.linear(x, np.ones((4, 4), np.float32)) + F.softmax(x)

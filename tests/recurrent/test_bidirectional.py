@@ -12,6 +12,7 @@ from ops.harness import fill, lowered
 from oracle import keras
 
 import trtnn as nn
+import trtnn.functional as F
 from recurrent.harness import Called, Case, as_mask, cases, check, check_against_keras
 from trtnn.backends.onnxruntime.emit import emit
 from trtnn.backends.onnxruntime.recurrent import to_native
@@ -96,6 +97,21 @@ def test_directions_that_depend_on_each_other_stay_apart() -> None:
         [x, start],
         inputs=inputs,
     )
+
+
+def test_directions_joined_in_time_are_not_taken_for_those_joined_in_features() -> None:
+    class InTime(nn.Module):
+        def __init__(self) -> None:
+            self.both = nn.Bidirectional(nn.GRU(3, 4, return_sequences=True), merge_mode=None)
+
+        def forward(self, x: nn.Tensor) -> nn.Tensor:
+            return F.concat(self.both(x), 1)
+
+    model = InTime()
+    fill(model)
+    theirs = keras_bidirectional("GRU", model.both, Case((), 3, 4, "", False, 0), None, return_sequences=True)
+    x = np.random.default_rng(0).normal(0, 1, (2, 5, 3)).astype(np.float32)
+    check(model, lambda x: np.concatenate(theirs(x), 1), [x], inputs=[nn.Input("batch", "time", 3)])
 
 
 def test_lengths_of_zero_keep_the_initial_state() -> None:

@@ -81,6 +81,22 @@ def test_scan_without_a_sequence() -> None:
     check(ours, reference, [numbers(2, 3, 3)], [numbers(1, 5, 3)], inputs=[X])
 
 
+def test_a_tensor_from_outside_may_be_the_first_operand() -> None:
+    """What an operation belongs to is the innermost loop of all its operands."""
+
+    def ours(x: nn.Tensor) -> Any:
+        limit = x.mean(1)
+        return F.scan(lambda h, x_t: (F.minimum(limit, h + x_t), None), x, x[:, 0])[0]
+
+    def reference(x: np.ndarray) -> Any:
+        limit, h = x.mean(1), x[:, 0]
+        for t in range(x.shape[1]):
+            h = np.minimum(limit, h + x[:, t])
+        return h
+
+    check(ours, reference, [numbers(2, 4, 3)], inputs=[X])
+
+
 def test_nested_loops_and_parameters() -> None:
     """A scan inside a scan, both with weights of the model's layers."""
 

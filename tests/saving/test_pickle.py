@@ -77,3 +77,16 @@ def test_another_engine_in_the_place_is_not_taken_for_it(tmp_path: Path) -> None
     path.unlink()
     with pytest.raises(SavedEngineError, match=message):
         pickle.loads(pickled)
+
+
+def test_a_loaded_engine_whose_model_is_gone_says_so(tmp_path: Path) -> None:
+    path = saved(vision(), tmp_path)
+    loaded, pickled = nn.Engine.load(path), pickle.dumps(nn.Engine.load(path))
+    path.unlink()
+    for use in (
+        lambda: loaded.save(tmp_path / "other.onnx"),
+        lambda: loaded.profile(images(), runs=1),
+        lambda: pickle.loads(pickled),
+    ):
+        with pytest.raises(SavedEngineError, match=r"model\.onnx: expected the files of the engine .* or none"):
+            use()

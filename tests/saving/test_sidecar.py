@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import trtnn as nn
-from saving.networks import NEEDS_RTX, TARGETS, assert_same, images, saved, vision
+from saving.networks import NEEDS_RTX, TARGETS, assert_same, filled, images, saved, vision
 from trtnn.errors import CustomOpError, SavedEngineError, TrtnnError
 from trtnn.saving import checks
 from trtnn.saving.documents import _digest, from_json, to_json
@@ -251,3 +251,12 @@ def test_a_gpu_is_looked_for_where_there_may_be_one(monkeypatch: pytest.MonkeyPa
     assert checks.this_gpu() == "9.0"
     monkeypatch.setattr("trtnn.gpu.library.available", lambda: False)
     assert checks.this_gpu() is None
+
+
+@NEEDS_RTX
+def test_a_plan_that_is_saved_again_is_for_the_same_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trtnn.saving.load.this_gpu", lambda: "8.9")
+    linear = filled(nn.Linear(4, 3))
+    engine = linear.compile(nn.Input(2, 4), target="tensorrt-rtx", compute_capabilities=["8.9"])
+    nn.Engine.load(saved(engine, tmp_path)).save(tmp_path / "again.plan")
+    assert document_of(tmp_path / "again.plan")["machine"]["compute_capabilities"] == ["8.9"]

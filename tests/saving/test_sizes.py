@@ -105,3 +105,8 @@ def test_a_product_of_many_atoms_takes_no_time() -> None:
 def test_what_is_no_json_is_an_error(text: bytes, message: str) -> None:
     with pytest.raises(SavedEngineError, match=message):
         parse(text, "file")
+
+
+def test_a_long_value_is_shown_by_its_beginning() -> None:
+    with pytest.raises(SavedEngineError, match=r'expected true or false, got "x{56}\.\.\.; save'):
+        Field("x" * 99, "$", "file").flag()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emitting import CHOICE, built, graph_of, random
+from emitting import CHOICE, built, emitted, graph_of, random
 from hand_network import in_every_listing  # noqa: F401
 
 import trtnn as nn
@@ -16,6 +16,7 @@ import trtnn.functional as F
 from trtnn.backends.select import require_options
 from trtnn.backends.tensorrt.build import build
 from trtnn.backends.tensorrt.errors import build_error, find_blame
+from trtnn.backends.tensorrt.failures import build_failure
 from trtnn.backends.tensorrt.library import Library, load
 from trtnn.backends.tensorrt.options import BuildOptions
 from trtnn.backends.tensorrt.timing_cache import load_timing_cache, save_timing_cache
@@ -32,6 +33,7 @@ X = random(4, 64)
         ({"optimization_level": -1}, r"optimization_level: expected 0 to 5, got -1"),
         ({"optimization_level": True}, r"optimization_level: expected 0 to 5, got True"),
         ({"workspace": 0}, r"workspace: expected a positive number of bytes, got 0; 1 << 30 is a gibibyte"),
+        ({"workspace": 1 << 63}, r"workspace: expected a positive number of bytes, got 9223372036854775808"),
         ({"workspace": "1G"}, r"workspace: expected a positive number of bytes, got '1G'"),
         ({"tf32": 1}, r"tf32: expected True or False, got 1"),
         ({"sparsity": "yes"}, r"sparsity: expected True or False, got 'yes'"),
@@ -252,6 +254,13 @@ def test_dims_are_named_with_the_sizes_that_do_not_fit() -> None:
     graph = graph_of(lambda x: F.exp(x[:, 2:7]), nn.Input("batch", "width"))
     with pytest.raises(BuildError, match=r"of every named dim, here opt: batch=1, width=4: check their ranges first"):
         build(graph, CHOICE, [{"batch": (1, 1, 2), "width": (2, 4, 8)}])
+
+
+def test_a_message_on_a_profile_names_its_sizes_where_it_is_among_them() -> None:
+    network, said = emitted(F.exp, nn.Input("batch", "width")), ["error with kMAX values for profile 1"]
+    wide, narrow = {"batch": (1, 1, 2), "width": (2, 4, 8)}, {"batch": (1, 2, 9), "width": (1, 1, 1)}
+    for profiles, here in (([wide, narrow], "max: batch=9, width=1"), ([narrow], "batch=(1, 2, 9), width=(1, 1, 1)")):
+        assert f", here {here}: check" in str(build_failure(network, said, profiles, BuildOptions()))
 
 
 def test_a_region_is_reported_by_its_first_and_last_module() -> None:

@@ -67,6 +67,12 @@ def engine() -> Any:
     return filled(Network()).compile(target="tensorrt-rtx", kernels=True)
 
 
+def test_the_summary_ends_with_operations_weights_and_kernels(engine: Any) -> None:
+    first, second, third = engine.summary().closing
+    assert "operations" in first and "of weights" in second
+    assert 'kernels; "in" another module' in third
+
+
 def test_every_kernel_that_computes_is_of_some_module(engine: Any) -> None:
     finder = LayerFinder(engine.kernels, engine.network.nodes)
     layers = [finder.find(kernel.name) for kernel in engine.kernels]

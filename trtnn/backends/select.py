@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ import attrs
 
 from trtnn.engine import Choice, Engine
 from trtnn.errors import ArgumentError
+from trtnn.text import did_you_mean
 
 BUILDERS = {  # target -> the module whose `build` makes its engines
     "onnxruntime": "trtnn.backends.onnxruntime.engine",
@@ -45,7 +45,9 @@ def choose(target: str) -> Choice:
         return _best()
     if not isinstance(target, str) or target not in BUILDERS:
         names = ["auto", *BUILDERS]
-        raise ArgumentError("target", expected=", ".join(names), got=repr(target), remedy=_suggestion(target, names))
+        raise ArgumentError(
+            "target", expected=", ".join(names), got=repr(target), remedy=did_you_mean(str(target), names)
+        )
     return Choice(target, "asked for")
 
 
@@ -108,10 +110,5 @@ def require_options(choice: Choice, options: Iterable[str]) -> None:
                 "compile",
                 expected=f"an option of the target {choice.target}: {', '.join(known)}",
                 got=repr(name),
-                remedy=_suggestion(name, [*known, *COMMON]),
+                remedy=did_you_mean(name, [*known, *COMMON]),
             )
-
-
-def _suggestion(name: object, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(str(name), list(known), n=2)
-    return f"did you mean {' or '.join(near)}?" if near else None

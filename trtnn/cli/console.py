@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from trtnn.cli.failures import Failure
-from trtnn.measure.text import table_text
+from trtnn.text import table_text
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ def fields(rows: Mapping[str, str | Sequence[str]]) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns under a header and a rule."""
-    return "\n".join(line.rstrip() for line in table_text(header, rows))
+    return "\n".join(table_text(header, rows))
 
 
 def _write(stream: Any, text: str) -> None:

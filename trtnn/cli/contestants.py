@@ -44,7 +44,7 @@ def of_engine(engine: Engine) -> Contestant:
 def others(engine: Engine, source: str, model: Module | None) -> list[Contestant]:
     """Every other way to run the network of ``source``, whether it is possible here or not."""
     found = [_plain_onnxruntime(engine, source, model), _tensorflow(source), _torch()]
-    return found if source.endswith(".onnx") else [_in_float32(one) for one in found]
+    return found if source.lower().endswith(".onnx") else [_in_float32(one) for one in found]
 
 
 def _in_float32(one: Contestant) -> Contestant:
@@ -69,7 +69,7 @@ def flat(result: Any) -> list[np.ndarray]:
 def _plain_onnxruntime(engine: Engine, source: str, model: Module | None) -> Contestant:
     """A session with ONNX Runtime's own defaults, of the saved engine or else of the network in float32."""
     name = "ONNX Runtime alone"
-    if source.endswith(".onnx"):
+    if source.lower().endswith(".onnx"):
         return _session(name, source)
     if model is None:
         return Contestant(name, absent="a plan holds no network that it could run")

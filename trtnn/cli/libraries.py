@@ -69,6 +69,7 @@ LIBRARIES = (
     Library("tensorrt_rtx", "target tensorrt-rtx", "rtx"),
     Library("tensorrt", "target tensorrt", "tensorrt"),
     Library("cuda-core", "running TensorRT plans", "gpu"),
+    Library("cuda-toolkit", "headers for custom kernels in CUDA C++", "gpu"),
     Library("triton", "custom kernels in Triton", "triton"),
     Library("matplotlib", "pictures", "plot"),
     Library("rich", "progress bars of TensorRT builds", "rtx"),

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from trtnn.cli.contestants import Arrays, Contestant
-from trtnn.measure.benchmark import Timing, time_calls
+from trtnn.measure.benchmark import Timing, batch_of, time_calls
 from trtnn.measure.pictures import BLUES, MUTED, THOUSANDS, new_figure, picture_path, plain_axes, save_figure
 
 ROUNDS = 5
@@ -44,8 +44,8 @@ def race(contestants: Sequence[Contestant], arrays: Arrays, sizes: Mapping[str, 
         for name in names[first:] + names[:first]:
             time_calls(calls[name], SETTLE_S)
             taken[name] += time_calls(calls[name], seconds / ROUNDS)
-    leader = names[0]
-    timings = {name: Timing.of(sizes, sizes.get("batch", 1), times) for name, times in taken.items()}
+    leader, batch = names[0], batch_of(sizes, list(arrays.values()))
+    timings = {name: Timing.of(sizes, batch, times) for name, times in taken.items()}
     return [
         Row(name, timing, timing.p50 / timings[leader].p50, _difference(outputs[name], outputs[leader]))
         for name, timing in timings.items()

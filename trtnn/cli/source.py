@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -21,6 +20,7 @@ from trtnn.cli.failures import UsageError
 from trtnn.errors import SourceLine, TrtnnError
 from trtnn.inputs import Input
 from trtnn.module import Module
+from trtnn.text import did_you_mean
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _FORMS = "a Keras file (.keras, .h5), package.module:Class or path/to/file.py:Class"
@@ -129,8 +129,7 @@ def _find(module: ModuleType, place: str, name: str) -> Callable[..., Any] | Mod
         found = getattr(found, part, None)
     if found is None:
         classes = [key for key, one in vars(module).items() if _is_network(one, module)]
-        near = difflib.get_close_matches(name, classes, n=1)
-        said = f"did you mean {near[0]}?" if near else f"it has {', '.join(classes) or 'no trtnn.Module'}"
+        said = did_you_mean(name, classes, most=1) or f"it has {', '.join(classes) or 'no trtnn.Module'}"
         raise SourceError(place, problem=f"there is no {name} in it", remedy=said)
     return found  # type: ignore[no-any-return]
 

@@ -6,7 +6,6 @@ Each function raises ArgumentTypeError, whose text argparse puts behind the opti
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import re
 from argparse import ArgumentTypeError
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
+
+from trtnn.text import did_you_mean
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _DECLARED = re.compile(r"(?:(?P<dtype>\w+)\[(?P<inner>[^\]]*)\]|(?P<bare>[^\[\]]+))")
@@ -29,8 +30,8 @@ class Declared:
 
 def near(text: str, known: Iterable[str]) -> str:
     """What a message on an unknown name ends with: the known names that are nearest to it, or nothing."""
-    found = difflib.get_close_matches(text, list(known), n=2)
-    return f"; did you mean {' or '.join(found)}?" if found else ""
+    suggestion = did_you_mean(text, known)
+    return f"; {suggestion}" if suggestion else ""
 
 
 def one_of(*known: str) -> Callable[[str], str]:

@@ -3,7 +3,9 @@
 - `custom_op` (declare.py) makes a `Definition` of a user's function or class; members.py has what these must have, and
   attributes.py what attributes may be.
 - `CustomOp` (definition.py) is a definition with values for its attributes: what graphs hold.
-- typing.py types it, references.py calls its NumPy form, comparing.py compares its forms, registry.py knows it by name.
+- typing.py types it, references.py calls its NumPy form, registry.py knows it by name; comparing.py compares its forms
+  with the decomposition, which exact.py computes in float64. failing.py names the op in what the user's code raises.
+- lowering.py makes decompositions of those that a target does not run; evaluation.py runs one call on the CPU.
 """
 
 from trtnn.custom.comparing import FormReport, FormRow, check

@@ -131,7 +131,7 @@ def operands_of_class(name: str, kind: Any) -> tuple[tuple[str, ...], bool]:
 
 
 def operands_of(name: str, parameters: Iterable[inspect.Parameter]) -> tuple[tuple[str, ...], bool]:
-    """The same for the parameters of one function."""
+    """The same for the parameters of one function. Raises CustomOpError."""
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names, variadic = [], False
     for one in parameters:

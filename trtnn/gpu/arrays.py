@@ -23,8 +23,7 @@ class DeviceView:
     """An array of the caller's on the GPU, not copied.
 
     ``pointer`` is its address; its elements lie in C order. ``stream`` is the handle of the stream in whose order its
-    contents are ready. ``maker`` makes arrays of the same kind, and ``owner`` keeps
-    the memory alive.
+    contents are ready. ``maker`` makes arrays of the same kind, and ``owner`` keeps the memory alive.
     """
 
     pointer: int

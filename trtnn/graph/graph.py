@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 import attrs
 
 from trtnn.errors import SourceLine, TrtnnError
-from trtnn.graph.dims import Dim, DimExpr, names
+from trtnn.graph.dims import DimExpr, names
+from trtnn.graph.named_dim import Dim
 from trtnn.graph.ops import Constant, Custom, Op
 from trtnn.graph.types import TensorType
 

@@ -7,6 +7,7 @@ what the state is: an int for one tensor (B, size), a tuple of such for a tuple 
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -26,21 +27,21 @@ AnyCell: TypeAlias = Any  # a Module with a state_size, such as a Cell
 State: TypeAlias = Any  # Tensor | tuple[State, ...]
 
 
-class Cell(Module):
+class Cell(Module, abc.ABC):
     """A cell that also knows how to run over a sequence faster than step by step."""
 
     state_size: StateSize
 
+    @abc.abstractmethod
     def forward(self, x: Tensor, state: State, /) -> tuple[Tensor, State]:
         """A step: x (B, input_size) and the state give (output, new state)."""
-        raise NotImplementedError(type(self).__name__)
 
+    @abc.abstractmethod
     def sequence(self, x: Tensor, initial: State | None, **options: Any) -> tuple[Tensor, State]:
         """(outputs of all steps, last state) for x (B, T, input_size); ``initial`` is zeros when None.
 
         ``options``: lengths, mask, mask_policy and reverse, as `functional.lstm` takes them.
         """
-        raise NotImplementedError(type(self).__name__)
 
     def output_of(self, state: State) -> Tensor:
         """The output that goes with a state."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from trtnn import functional as F
 from trtnn.errors import ArgumentError
-from trtnn.functional.nn import DataFormat, PaddingSpec, PerAxis, as_padding, is_channels_first
+from trtnn.functional.nn import DataFormat, PaddingSpec, PerAxis, as_padding
 from trtnn.functional.operands import per_axis, positive_int
-from trtnn.module import Module
+from trtnn.layers.options import listed
+from trtnn.layers.sliding import Sliding
 from trtnn.parameter import Parameter
 from trtnn.tensor import Tensor
 
@@ -17,11 +18,10 @@ __all__ = [
 ]
 
 
-class _Conv(Module):
+class _Conv(Sliding):
     """A convolution over ``spatial`` axes, with the weights ``kernel`` (*window, in / groups, out) and ``bias``
     (out,)."""
 
-    spatial: int
     layout: str
 
     def __init__(
@@ -37,13 +37,10 @@ class _Conv(Module):
         data_format: DataFormat = "channels_last",
         name: str | None = None,
     ) -> None:
-        window = per_axis("kernel_size", kernel_size, self.spatial)
-        per_axis("stride", stride, self.spatial)
-        per_axis("dilation", dilation, self.spatial)
+        window = self._slide(kernel_size, stride, padding, dilation, data_format)
         if padding == "causal" and self.spatial == 1:
-            padding = F.causal_padding(window[0], per_axis("dilation", dilation, 1)[0])
-        as_padding(padding, self.spatial)
-        is_channels_first(data_format)
+            self.padding = F.causal_padding(window[0], per_axis("dilation", dilation, 1)[0])
+        as_padding(self.padding, self.spatial)
         for what, count in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
             positive_int(what, count)
         if in_channels % groups or out_channels % groups:
@@ -54,32 +51,26 @@ class _Conv(Module):
             )
         self.kernel = Parameter((*window, in_channels // groups, out_channels), layout=self.layout)
         self.bias = Parameter((out_channels,)) if bias else None
-        self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.groups, self.data_format, self.name = groups, data_format, name
+        self.groups, self.name = groups, name
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, *spatial, in), or (N, in, *spatial) with channels first."""
-        return F.conv(
-            x,
-            self.kernel,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            data_format=self.data_format,
-        )
+        return F.conv(x, self.kernel, self.bias, groups=self.groups, **self._sliding)
 
     def describe(self) -> str:
         """Channels, window and the options that are not the default."""
         *window, per_group, out = self.kernel.shape
-        said = [str(per_group * self.groups), str(out), "x".join(map(str, window))]
-        said += [f"stride={self.stride}"] if self.stride != 1 else []
-        said += [f"padding={self.padding!r}"] if self.padding != "valid" else []
-        said += [f"dilation={self.dilation}"] if self.dilation != 1 else []
-        said += [f"groups={self.groups}"] if self.groups != 1 else []
-        said += ["bias=False"] if self.bias is None else []
-        return ", ".join(said + ([self.data_format] if self.data_format != "channels_last" else []))
+        said = listed(
+            per_group * self.groups,
+            out,
+            "x".join(map(str, window)),
+            stride=(self.stride, 1),
+            padding=(self.padding, "valid"),
+            dilation=(self.dilation, 1),
+            groups=(self.groups, 1),
+            bias=(self.bias is not None, True),
+        )
+        return said if self.data_format == "channels_last" else f"{said}, {self.data_format}"
 
 
 class Conv1d(_Conv):

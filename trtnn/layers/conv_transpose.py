@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from trtnn import functional as F
 from trtnn.functional.convolution import as_output_padding, transposed_crops
-from trtnn.functional.nn import DataFormat, PerAxis, is_channels_first
+from trtnn.functional.nn import DataFormat, PerAxis
 from trtnn.functional.operands import per_axis, positive_int
 from trtnn.graph.windows import extent
 from trtnn.layers.options import listed
-from trtnn.module import Module
+from trtnn.layers.sliding import Sliding
 from trtnn.parameter import Parameter
 from trtnn.tensor import Tensor
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 
-class _ConvTranspose(Module):
+class _ConvTranspose(Sliding):
     """A transposed convolution over ``spatial`` axes: ``kernel`` (*window, out, in) and ``bias`` (out,)."""
 
-    spatial: int
     layout: str
 
     def __init__(
@@ -34,31 +33,20 @@ class _ConvTranspose(Module):
         data_format: DataFormat = "channels_last",
         name: str | None = None,
     ) -> None:
-        window = per_axis("kernel_size", kernel_size, self.spatial)
+        window = self._slide(kernel_size, stride, padding, dilation, data_format)
         strides, dilations = (
             per_axis(what, value, self.spatial) for what, value in (("stride", stride), ("dilation", dilation))
         )
         spans = [extent(k, d) for k, d in zip(window, dilations, strict=True)]
         transposed_crops(spans, strides, padding, as_output_padding(output_padding, strides))
-        is_channels_first(data_format)
         outputs = positive_int("out_channels", out_channels)
         self.kernel = Parameter((*window, outputs, positive_int("in_channels", in_channels)), layout=self.layout)
         self.bias = Parameter((outputs,)) if bias else None
-        self.stride, self.padding, self.output_padding, self.dilation = stride, padding, output_padding, dilation
-        self.data_format, self.name = data_format, name
+        self.output_padding, self.name = output_padding, name
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, *spatial, in), or (N, in, *spatial) with channels first."""
-        return F.conv_transpose(
-            x,
-            self.kernel,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            data_format=self.data_format,
-        )
+        return F.conv_transpose(x, self.kernel, self.bias, output_padding=self.output_padding, **self._sliding)
 
     def describe(self) -> str:
         """Channels, window and the options that are not the default."""

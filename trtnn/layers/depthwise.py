@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from trtnn import functional as F
-from trtnn.functional.nn import DataFormat, PaddingSpec, PerAxis, as_padding, is_channels_first
-from trtnn.functional.operands import per_axis, positive_int
+from trtnn.functional.nn import DataFormat, PaddingSpec, PerAxis, as_padding
+from trtnn.functional.operands import positive_int
 from trtnn.layers.options import listed
-from trtnn.module import Module
+from trtnn.layers.sliding import Sliding
 from trtnn.parameter import Parameter
 from trtnn.tensor import Tensor
 
 __all__ = ["DepthwiseConv1d", "DepthwiseConv2d", "SeparableConv1d", "SeparableConv2d"]
 
 
-class _Depthwise(Module):
-    """What both families share: the window and how it slides over ``spatial`` axes."""
-
-    spatial: int
-
-    def _slide(
-        self, kernel_size: PerAxis, stride: PerAxis, padding: PaddingSpec, dilation: PerAxis, data_format: DataFormat
-    ) -> tuple[int, ...]:
-        """Keeps the options and returns the window. Raises ArgumentError for a bad one."""
-        for what, value in (("stride", stride), ("dilation", dilation)):
-            per_axis(what, value, self.spatial)
-        as_padding(padding, self.spatial)
-        is_channels_first(data_format)
-        self.stride, self.padding, self.dilation, self.data_format = stride, padding, dilation, data_format
-        return per_axis("kernel_size", kernel_size, self.spatial)
+class _Depthwise(Sliding):
+    """What both families share: how they print."""
 
     def _described(self, window: tuple[int, ...], *channels: int, multiplier: int, bias: bool) -> str:
         return listed(
@@ -58,6 +45,7 @@ class _DepthwiseConv(_Depthwise):
         name: str | None = None,
     ) -> None:
         window = self._slide(kernel_size, stride, padding, dilation, data_format)
+        as_padding(padding, self.spatial)
         shape = (*window, positive_int("channels", channels), positive_int("multiplier", multiplier))
         self.kernel = Parameter(
             shape, layout="window, channels, multiplier", aliases=("depthwise_kernel", "depthwise_weights")
@@ -67,15 +55,7 @@ class _DepthwiseConv(_Depthwise):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, *spatial, channels) gives (N, *out spatial, channels * multiplier)."""
-        return F.depthwise_conv(
-            x,
-            self.kernel,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            data_format=self.data_format,
-        )
+        return F.depthwise_conv(x, self.kernel, self.bias, **self._sliding)
 
     def describe(self) -> str:
         """Channels, window and the options that are not the default."""
@@ -115,6 +95,7 @@ class _SeparableConv(_Depthwise):
         name: str | None = None,
     ) -> None:
         window = self._slide(kernel_size, stride, padding, dilation, data_format)
+        as_padding(padding, self.spatial)
         between = positive_int("in_channels", in_channels) * positive_int("multiplier", multiplier)
         outputs = positive_int("out_channels", out_channels)
         self.depthwise_kernel = Parameter((*window, in_channels, multiplier), layout="window, channels, multiplier")
@@ -124,16 +105,7 @@ class _SeparableConv(_Depthwise):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, *spatial, in) gives (N, *out spatial, out)."""
-        return F.separable_conv(
-            x,
-            self.depthwise_kernel,
-            self.pointwise_kernel,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            data_format=self.data_format,
-        )
+        return F.separable_conv(x, self.depthwise_kernel, self.pointwise_kernel, self.bias, **self._sliding)
 
     def describe(self) -> str:
         """Channels, window and the options that are not the default."""

@@ -19,7 +19,7 @@ from trtnn.graph import TensorType
 from trtnn.graph.dims import evaluate, is_int, names
 from trtnn.measure.pictures import BLUES, MUTED, THOUSANDS, new_figure, picture_path, plain_axes, save_figure
 from trtnn.measure.sizes import usual_sizes
-from trtnn.measure.text import table_text
+from trtnn.text import table_text
 
 BATCHES = (1, 8, 16)
 LEAST_CALLS = 3
@@ -201,8 +201,14 @@ def _timed(engine: Engine, arrays: list[Any], seconds: float, warmup: float) -> 
     in_host_memory = all(isinstance(array, np.ndarray) for array in checked)
     call = _call(engine, arrays) if in_host_memory else _finished_call(engine, arrays)
     time_calls(call, warmup)
-    sizes, shape = _sizes_of(engine, checked), checked[0].shape if checked else ()
-    return Timing.of(sizes, sizes.get("batch", shape[0] if shape else 1), time_calls(call, seconds))
+    sizes = _sizes_of(engine, checked)
+    return Timing.of(sizes, batch_of(sizes, checked), time_calls(call, seconds))
+
+
+def batch_of(sizes: Mapping[str, int], arrays: Sequence[Any]) -> int:
+    """The number of examples in a call with these arrays, as `Timing` has it."""
+    first = arrays[0].shape if arrays else ()
+    return sizes.get("batch", int(first[0]) if first else 1)
 
 
 def time_calls(call: Callable[[], object], seconds: float) -> list[float]:

@@ -16,8 +16,8 @@ from trtnn.errors import ArgumentError
 from trtnn.graph.dims import is_int
 from trtnn.measure.benchmark import LEAST_CALLS, made_inputs
 from trtnn.measure.layer import FUSED, ROOT, Layer, LayerTime
-from trtnn.measure.text import table_text
 from trtnn.measure.traces import slices_of
+from trtnn.text import table_text
 
 
 @attrs.frozen

@@ -91,7 +91,7 @@ def is_exact(node: Node) -> bool:
     """True when a half type has every result of the operation, given operands that it has."""
     op = node.op
     if isinstance(op, g.Pad):
-        return bool(np.asarray(op.value, node.output.type.dtype.numpy) == op.value)
+        return float(np.asarray(op.value, node.output.type.dtype.numpy)) == op.value
     if isinstance(op, g.Resize):
         return op.method == "nearest"
     return isinstance(op, (g.Constant, *MOVEMENTS)) or getattr(op, "kind", None) in EXACT_KINDS

@@ -125,7 +125,7 @@ class _Rewriter:
             data = self._data(value)
             assert data is not None
             if isinstance(node.op, g.MatMul) and node.op.transpose_y:
-                data, axis = data.T, 1
+                data = data.T
             least = least_scale(bias, x_scale) if bias is not None and scheme.closed else None
             written, scale = quantize_weights(data, axis, scheme.weights, least)
             raw = self._constant(written, f"{value.name}.q", value)

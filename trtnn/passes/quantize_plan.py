@@ -93,14 +93,15 @@ class QuantizePlan:
 
 
 def _weight_axis(node: Node, constants: Mapping[Value, g.Constant]) -> int | None:
-    """The axis of the output channels of constant weights; None where there are none."""
+    """The axis of the output channels of constant weights (out, ...), or (in, out) for a product, transposed where it
+    is; None where there are none."""
     op = node.op
     if node.inputs[1] not in constants or node.inputs[0] in constants:
         return None
     if isinstance(op, g.Conv):
         return 0
     if isinstance(op, g.MatMul) and node.inputs[1].type.rank == 2:
-        return 0 if op.transpose_y else 1
+        return 1
     return None
 
 

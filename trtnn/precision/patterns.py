@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
@@ -10,6 +9,7 @@ from trtnn.errors import ArgumentError
 from trtnn.graph import Graph, Node
 from trtnn.graph.graph import bodies
 from trtnn.graph.ops import Constant
+from trtnn.text import did_you_mean
 
 
 def module_paths(graph: Graph) -> list[str]:
@@ -54,11 +54,11 @@ def require_known(option: str, patterns: Sequence[str], graph: Graph) -> None:
     paths = module_paths(graph)
     for pattern in patterns:
         if not any(matches(pattern, path) for path in paths):
-            near = difflib.get_close_matches(pattern.rstrip(".*"), paths, n=3, cutoff=0.7)
+            near = did_you_mean(pattern.rstrip(".*"), paths, most=3, cutoff=0.7)
             some = ", ".join([path for path in paths if path][:6])
             raise ArgumentError(
                 option,
                 expected="patterns of module paths of the network",
                 got=repr(pattern),
-                remedy=f"did you mean {' or '.join(near)}?" if near else f"its modules are {some}",
+                remedy=near or f"its modules are {some}",
             )

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from trtnn.measure.pictures import BLUES, INK, MUTED, RED, new_figure, picture_path, plain_axes, save_figure
+from trtnn.text import aligned
 
 FORWARD = "(forward)"
 """What the operations of the network's own ``forward`` go by."""
@@ -92,11 +93,7 @@ class PrecisionReport:
     def __str__(self) -> str:
         rows = [["module", *COLUMNS]] + [[row.path, *row.cells()] for row in self.modules]
         rows += [[f"output against {self.reference}", *COLUMNS]] + [[row.path, *row.cells()] for row in self.outputs]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join([row[0].ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(row[1:], widths[1:], strict=True))])
-            for row in rows
-        ]
+        lines = aligned(rows, [False] + [True] * len(COLUMNS))
         wrong = self.first_wrong
         found = f"all modules are within {100 * self.tolerance:.3g}%"
         if wrong is not None:

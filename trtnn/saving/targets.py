@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable
 from importlib import import_module
@@ -13,6 +12,7 @@ from trtnn.engine import Engine
 from trtnn.errors import ArgumentError, SavedEngineError
 from trtnn.saving.atomic import AtomicFiles
 from trtnn.saving.sidecar import Library, Machine, Options, Sidecar, sidecar_path
+from trtnn.text import did_you_mean
 
 _HOMES = {
     "onnxruntime": "trtnn.backends.onnxruntime",
@@ -89,12 +89,11 @@ def require_options(loader: Loader, target: str, options: Iterable[str]) -> None
     known = _options_of(loader)
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, [*known, *_COMMON], n=1)
             raise ArgumentError(
                 "Engine.load",
                 expected=f"a run-time option of the target {target}: {', '.join(known) or 'it has none'}",
                 got=repr(name),
-                remedy=f"did you mean {near[0]}?" if near else None,
+                remedy=did_you_mean(name, [*known, *_COMMON], most=1),
             )
 
 

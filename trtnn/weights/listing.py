@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from trtnn.weights.report import Shape, columns
+from trtnn.text import aligned
+from trtnn.weights.report import Shape
 from trtnn.weights.sources import open_weights
 
 
@@ -35,7 +36,8 @@ class WeightsTable:
 
     def __str__(self) -> str:
         rows = [(name, str(shape), dtype) for name, shape, dtype in self.variables]
-        return "\n".join([f"{self.title}: {len(rows)} variables", *columns([("name", "shape", "dtype"), *rows], "  ")])
+        lines = aligned([("name", "shape", "dtype"), *rows])
+        return "\n".join([f"{self.title}: {len(rows)} variables", *(f"  {line}" for line in lines)])
 
 
 def list_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> WeightsTable:

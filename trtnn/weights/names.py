@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from trtnn.errors import WeightsError
+from trtnn.text import did_you_mean
 from trtnn.weights.file import WeightsFile, plain_name
 from trtnn.weights.slot import Slot
 
@@ -48,8 +48,7 @@ def _unknown_key(key: str, value: str, known: set[str], file: WeightsFile) -> We
             problem=f"{key!r} is a name in the file and {value!r} one in the model",
             remedy=f"it goes the other way, from the model to the file: {{{value!r}: {key!r}}}",
         )
-    near = difflib.get_close_matches(key, sorted(known), n=3)
-    remedy = f"did you mean {' or '.join(near)}?" if near else None
+    remedy = did_you_mean(key, sorted(known), most=3)
     return WeightsError("name_map", problem=f"the model has no parameter {key!r}", remedy=remedy)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import attrs
+
+from trtnn.text import aligned
 
 Shape = tuple[int, ...]
 
@@ -118,15 +118,5 @@ class LoadReport:
         lines = [self.headline, *(f"  {line}" for line in self.trouble())]
         lines += [f"  unexpected: {unused}" for unused in self.unexpected]
         if rows:
-            lines += columns([("parameter", "shape", "dtype", "name in the file"), *rows], indent="  ")
+            lines += [f"  {line}" for line in aligned([("parameter", "shape", "dtype", "name in the file"), *rows])]
         return "\n".join(lines)
-
-
-def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
-    """``rows`` of cells as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [indent + _aligned(row, widths) for row in rows]
-
-
-def _aligned(cells: Iterable[str], widths: Iterable[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

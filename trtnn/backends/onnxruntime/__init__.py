@@ -1,1 +1,1 @@
-"""ONNX Runtime: the graph as an ONNX model, run on the CPU."""
+"""ONNX Runtime: the graph as an ONNX model, run on the CPU or a GPU."""

@@ -71,7 +71,11 @@ def load(
 
 
 def load_bare(path: Path, target: str, check_nan: bool, **options: Any) -> OnnxRuntimeEngine:
-    """The engine of any ONNX model: the signature is what the session says of it, sizes without a name get one."""
+    """The engine of any ONNX model: the signature is what the session says of it, sizes without a name get one.
+
+    ``options`` are those of `Placement`. Raises SavedEngineError for a file that is none, and for a data type that
+    engines lack.
+    """
     import onnx  # takes a while, and engines with a sidecar do without
 
     from trtnn.backends.onnxruntime.save import disabled_in
@@ -123,7 +127,7 @@ def _require_signature(path: Path, signature: Signature, session: ort.InferenceS
         found = [
             _described(name, _DTYPES.get(value.type), value.shape) for name, value in zip(names, values, strict=False)
         ]
-        if saved != found or len(types) != len(values):
+        if saved != found:
             raise SavedEngineError(
                 f"{sidecar_path(path)}: $.network.{member}",
                 expected=f"what the model has: {', '.join(found)} ({len(values)})",

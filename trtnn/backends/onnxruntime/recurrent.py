@@ -105,7 +105,7 @@ def _is_native(node: Node) -> bool:
     op = node.op
     if not isinstance(op, Recurrent) or node.inputs[0].type.dtype is not DType.float32:
         return False
-    clipped = isinstance(op, g.LSTM) and (op.cell_clip is not None or op.projection_clip is not None)
+    clipped = isinstance(op, g.LSTM) and op.cell_clip is not None
     known = all(name in ACTIVATIONS or name in HARD_SIGMOIDS for name in _activations(op))
     return known and not clipped and not {"mask", "projection"} & set(op.extras)
 

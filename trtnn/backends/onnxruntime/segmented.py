@@ -39,7 +39,7 @@ class SessionStep:
     results: tuple[str, ...]
 
     def run(self, values: Values, sizes: dict[str, int]) -> None:
-        """Adds the segment's results to the values."""
+        """Adds the segment's results to the values. Raises DeviceError."""
         try:
             found = self.session.run(self.results, {name: values[name] for name in self.takes})
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
@@ -59,7 +59,7 @@ class ReferenceStep:
     origin: Origin
 
     def run(self, values: Values, sizes: dict[str, int]) -> None:
-        """Adds the op's results to the values, and the sizes that it made to the sizes."""
+        """Adds the op's results to the values, and the sizes that it made to the sizes. Raises CustomOpError."""
         try:
             found = run_reference(self.op, self.types, [values[name] for name in self.takes], sizes, self.sizes)
         except CustomOpError as error:

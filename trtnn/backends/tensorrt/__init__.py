@@ -1,1 +1,1 @@
-"""The TensorRT target: emit a graph as a network, build its plan, simulate the network in NumPy."""
+"""The TensorRT target: emit a graph as a network, build its plan, run it on a GPU, simulate the network in NumPy."""

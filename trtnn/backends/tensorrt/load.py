@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trtnn.backends.tensorrt import library as libraries
+from trtnn.backends.tensorrt.data_types import DATA_TYPES
 from trtnn.backends.tensorrt.engine import MAX_CONTEXTS, TensorRTEngine
 from trtnn.backends.tensorrt.runtime.starting import deserialize
 from trtnn.calling import Ranges
@@ -20,16 +21,8 @@ from trtnn.graph.dims import symbol
 from trtnn.saving.sidecar import Library, Sidecar, sidecar_path
 
 PORTABLE = False
-_DTYPES = {
-    "FLOAT": DType.float32,
-    "HALF": DType.float16,
-    "BF16": DType.bfloat16,
-    "INT64": DType.int64,
-    "INT32": DType.int32,
-    "INT8": DType.int8,
-    "UINT8": DType.uint8,
-    "BOOL": DType.bool,
-}
+_DTYPES = {name: dtype for dtype, name in DATA_TYPES.items() if dtype not in (DType.float8, DType.int4)}
+"""The types that an engine takes and gives."""
 
 
 def library(target: str) -> Library:
@@ -46,7 +39,10 @@ def files_of(name: str, sidecar: Sidecar) -> tuple[str, ...]:
 def load(
     path: Path, sidecar: Sidecar, *, cuda_graphs: bool = False, max_contexts: int = MAX_CONTEXTS
 ) -> TensorRTEngine:
-    """The engine of a saved plan, which is deserialized at its first call."""
+    """The engine of a saved plan, which is deserialized at its first call.
+
+    Raises SavedEngineError for a file that cannot be read and for a sidecar's ``needs`` of another form.
+    """
     kept: Any = sidecar.needs.get("kept_weights")
     if list(sidecar.needs) != ["kept_weights"] or not (kept is None or isinstance(kept, str)):
         raise SavedEngineError(
@@ -109,7 +105,7 @@ def register_plugins(target: str) -> None:
 
 
 def map_file(path: Path) -> memoryview:
-    """A file's contents, mapped. A file that gets the name later does not change them."""
+    """A file's contents, mapped. A file that gets the name later does not change them. Raises SavedEngineError."""
     try:
         with path.open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
@@ -122,7 +118,7 @@ def map_file(path: Path) -> memoryview:
 def read_signature(engine: Any, trt: Any, name: str) -> tuple[Signature, list[Ranges]]:
     """What an ``ICudaEngine`` takes and gives, and its profiles.
 
-    A plan knows no names of dims: a size that is open gets one after its place, such as ``image_axis_0``. Those of
+    A plan knows no names of dims: a size that is open gets one after its place, such as ``input_0_axis_1``. Those of
     outputs are not known before a call. Raises SavedEngineError for a data type that engines lack.
     """
     inputs: dict[str, TensorType] = {}

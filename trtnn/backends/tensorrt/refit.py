@@ -75,7 +75,8 @@ def refitted(engine: TensorRTEngine, recipe: Recipe) -> tuple[Graph, Network, me
 
 
 def refit_plan(plan: memoryview, network: Network, library: Library) -> memoryview:
-    """A copy of a refittable plan with the weights of a network."""
+    """A copy of a refittable plan with the weights of a network. Raises UnsupportedError for a plan that is not
+    refittable, and DeviceError with what TensorRT said."""
     cuda_engine = deserialize(plan, library, network.graph.name)
     if not cuda_engine.refittable:
         raise _not_refittable(network.graph.name)

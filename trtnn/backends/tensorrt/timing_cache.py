@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from trtnn.backends.tensorrt.errors import LOG
 from trtnn.errors import ArgumentError
+from trtnn.files import write_whole
 
 
 def load_timing_cache(config: Any, path: Path) -> None:
@@ -29,14 +28,7 @@ def load_timing_cache(config: Any, path: Path) -> None:
 
 def save_timing_cache(config: Any, path: Path) -> None:
     """Writes the cache with what the build added; a reader sees the old file or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(memoryview(config.get_timing_cache().serialize()))
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    write_whole(path, memoryview(config.get_timing_cache().serialize()))
 
 
 def _fits(config: Any, contents: bytes) -> bool:

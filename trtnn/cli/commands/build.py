@@ -15,9 +15,9 @@ from trtnn.cli.failures import UsageError
 from trtnn.cli.outputs import require_folder
 from trtnn.cli.source import load_source
 from trtnn.engine import Engine
-from trtnn.measure.text import with_prefix
 from trtnn.saving.load import read_sidecar
 from trtnn.saving.targets import SUFFIXES
+from trtnn.text import with_prefix
 
 
 def run(arguments: Namespace, console: Console) -> int:

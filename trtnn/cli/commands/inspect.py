@@ -14,14 +14,14 @@ from trtnn.cli.console import Console, table
 from trtnn.cli.engines import ENGINE_SUFFIXES
 from trtnn.cli.failures import UsageError
 from trtnn.cli.source import import_modules
-from trtnn.measure.text import with_prefix
 from trtnn.saving.sidecar import SUFFIX
+from trtnn.text import with_prefix
 from trtnn.weights import list_weights
 from trtnn.weights.dtypes import STORAGE
 
 
 def run(arguments: Namespace, console: Console) -> int:
-    """Prints what the file holds; 1 for a Keras model that cannot be converted."""
+    """Prints what the file holds; 1 for a Keras model that cannot be converted. Raises UsageError for a sidecar."""
     import_modules(arguments.imports)
     path = Path(arguments.file)
     if path.suffix.lower() in ENGINE_SUFFIXES:

@@ -13,9 +13,9 @@ from trtnn.cli.console import Console, fields
 from trtnn.cli.engines import signature_document, signature_fields
 from trtnn.engine import Engine
 from trtnn.errors import TrtnnError
-from trtnn.measure.text import with_prefix
 from trtnn.saving.load import SavedEngineWarning, read_sidecar
 from trtnn.saving.sidecar import Sidecar, sidecar_path
+from trtnn.text import with_prefix
 
 
 def inspect_engine(path: Path, console: Console) -> int:
@@ -91,7 +91,7 @@ def _described(sidecar: Sidecar) -> tuple[dict[str, Any], dict[str, Any]]:
 def _bare(path: Path, engine: Engine | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known without a sidecar: what the loaded engine says."""
     shown: dict[str, Any] = {"sidecar": f"none: there is no {sidecar_path(path).name}"}
-    document: dict[str, Any] = {"sidecar": False, "target": "onnxruntime" if path.suffix == ".onnx" else None}
+    document: dict[str, Any] = {"sidecar": False, "target": "onnxruntime" if path.suffix.lower() == ".onnx" else None}
     if engine is not None:
         shown |= signature_fields(engine.inputs, engine.outputs, engine.profiles)
         document["target"] = engine.target

@@ -6,13 +6,13 @@ import functools
 import hashlib
 import importlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from trtnn.errors import KernelError, LibraryError, TrtnnError
+from trtnn.files import write_whole
 from trtnn.gpu import library
 
 
@@ -97,8 +97,6 @@ def _write(file: Path, code: bytes) -> None:
     """Writes the whole file or nothing, so that two processes can compile the same at once."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
-            part.write(code)
-        Path(part.name).replace(file)
+        write_whole(file, code)
     except OSError:
         return  # a cache that cannot be written, such as a read-only home, costs time and nothing else

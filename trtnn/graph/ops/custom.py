@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import attrs
 
 from trtnn.errors import CustomOpError
-from trtnn.graph.dims import Dim, DimExpr, Size, is_int
+from trtnn.graph.dims import DimExpr, Size, is_int
+from trtnn.graph.named_dim import Dim
 from trtnn.graph.ops.base import Op
 from trtnn.graph.types import DType, TensorType, as_dtype
 

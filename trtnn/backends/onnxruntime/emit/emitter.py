@@ -33,7 +33,8 @@ def emit_nodes(graph: Graph, model: ModelBuilder) -> None:
 
 @functools.singledispatch
 def emit_op(op: g.Op, node: Node, inputs: list[str], model: ModelBuilder) -> None:
-    """Adds the ONNX nodes of one operation; the last one makes the node's output, under its name."""
+    """Adds the ONNX nodes of one operation; the last one makes the node's output, under its name. Raises
+    UnsupportedError for one that ONNX Runtime lacks."""
     raise UnsupportedError(
         node.origin.path or node.output.name,
         problem=f"the target onnxruntime has no {op.name}",

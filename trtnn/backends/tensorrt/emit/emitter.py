@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 import attrs
 import numpy as np
 
+from trtnn.backends.tensorrt.data_types import DATA_TYPES
 from trtnn.backends.tensorrt.emit.sizes import Sizes
 from trtnn.backends.tensorrt.errors import Blame, build_error
 from trtnn.errors import UnsupportedError
@@ -19,18 +20,6 @@ from trtnn.graph.types import packed_int4
 Tensor: TypeAlias = Any  # ITensor of whichever library
 Array: TypeAlias = np.ndarray
 
-_ELEMENT_TYPES = {
-    DType.float32: "FLOAT",
-    DType.float16: "HALF",
-    DType.bfloat16: "BF16",
-    DType.int64: "INT64",
-    DType.int32: "INT32",
-    DType.int8: "INT8",
-    DType.uint8: "UINT8",
-    DType.bool: "BOOL",
-    DType.float8: "FP8",
-    DType.int4: "INT4",
-}
 _UNREADABLE = ("bfloat16", "float8_e4m3fn", "int4")  # what NumPy itself does not have
 _WEIGHTS = {  # which arguments of add_<kind> are weights, and what the layer calls them
     "constant": {1: "weights"},
@@ -115,7 +104,7 @@ class Emitter:
 
     def border_type(self, dtype: DType) -> Any:
         """The ``DataType`` of values of this type where they enter and leave the network."""
-        return getattr(self.trt.DataType, _ELEMENT_TYPES[dtype])
+        return getattr(self.trt.DataType, DATA_TYPES[dtype])
 
     def element_type(self, dtype: DType) -> Any:
         """The ``DataType`` that holds values of this type inside the network.

@@ -28,7 +28,8 @@ _FIELD_TYPES = {
 
 @emit_op.register(TensorRTPlugin)
 def tensorrt_plugin(op: TensorRTPlugin, node: Node, net: Emitter) -> tuple[Tensor, ...]:
-    """A plugin layer, of version 3 or 2 as the plugin is."""
+    """A plugin layer, of version 3 or 2 as the plugin is. Raises UnsupportedError where there is no such plugin, and
+    ArgumentError for fields that it does not take and for an ``infer`` that gives another number of results."""
     path = f"{node.origin.path}: {op.plugin}" if node.origin.path else op.plugin
     if not hasattr(net.trt.INetworkDefinition, "add_plugin_v3"):
         raise UnsupportedError(

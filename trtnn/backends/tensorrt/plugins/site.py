@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import attrs
 
+from trtnn.backends.tensorrt import data_types
 from trtnn.custom.definition import CustomOp, Definition, custom_of
 from trtnn.custom.kernels import Kernel
 from trtnn.custom.registry import find, require_registered
@@ -17,15 +18,8 @@ from trtnn.graph.dims import names, symbol
 from trtnn.saving.fields import Field
 from trtnn.saving.sizes import shape_from_json, shape_to_json
 
-DATA_TYPES = {
-    DType.float32: "FLOAT",
-    DType.float16: "HALF",
-    DType.bfloat16: "BF16",
-    DType.int64: "INT64",
-    DType.int32: "INT32",
-    DType.int8: "INT8",
-    DType.bool: "BOOL",
-}
+_NOT_FOR_PLUGINS = (DType.uint8, DType.float8, DType.int4)
+DATA_TYPES = {dtype: name for dtype, name in data_types.DATA_TYPES.items() if dtype not in _NOT_FOR_PLUGINS}
 """The types that a plugin takes and gives, by the names of their ``DataType``."""
 
 

@@ -65,7 +65,11 @@ def bind_arrays(
     cuda_graphs: bool,
 ) -> BoundCall:
     """Binds a new context to the views and to ``out``, or to new arrays of the first view's kind, and captures the
-    call's graph if wanted: on the arrays' own addresses, so that nothing is copied."""
+    call's graph if wanted: on the arrays' own addresses, so that nothing is copied.
+
+    Raises InputError for an input that is not aligned and an ``out`` that does not fit, UnsupportedError for outputs
+    whose sizes depend on the values, and DeviceError.
+    """
     for name, view in zip(plan.inputs, views, strict=True):
         if view.pointer % ALIGNMENT:
             raise InputError(

@@ -66,7 +66,8 @@ class Plan:
         return [*self.inputs.items(), *self.outputs.items()]
 
     def create_context(self, memory: bool = True) -> ExecutionContext:
-        """A new context; without ``memory``, one that is given its memory by `ExecutionContext.use_memory`."""
+        """A new context; without ``memory``, one that is given its memory by `ExecutionContext.use_memory`. Raises
+        DeviceError when there is no room for it."""
         trt = self.trt
         own, given = trt.ExecutionContextAllocationStrategy.STATIC, trt.ExecutionContextAllocationStrategy.USER_MANAGED
         raw = self.engine.create_execution_context(own if memory else given)

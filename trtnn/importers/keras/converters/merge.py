@@ -38,7 +38,7 @@ def merge(layer: KerasLayer) -> Module:
 
 
 def _joined_mask(called: Called) -> Tensor | None:
-    """Where all masks along the joined axis hold, of whole inputs where there is none: as Keras has it."""
+    """Along the joined axis, where any mask holds for Keras 3, and all for Keras 2; an input without one is whole."""
     if not isinstance(called.masks, (list, tuple)) or all(mask is None for mask in called.masks):
         return None
     whole = []
@@ -47,7 +47,8 @@ def _joined_mask(called: Called) -> Tensor | None:
             whole.append(F.cast(F.ones_like(tensor), "bool"))
         else:
             whole.append(F.broadcast_to(F.expand_dims(mask, -1), tensor.shape) if mask.ndim < tensor.ndim else mask)
-    return F.any(F.concat(whole, called.option("axis", -1)), -1)
+    hold = F.any if called.keras_version > 2 else F.all
+    return hold(F.concat(whole, called.option("axis", -1)), -1)
 
 
 @keras_layer("Concatenate", call=_call_promoted, masks=_joined_mask)

@@ -227,6 +227,7 @@ UNSET = (None, False, 0)
 """What arguments are set to that say nothing."""
 
 ALIASES = {
+    "math.floordiv": ("compat.v1.floor_div",),  # which is what ``//`` is written as
     "math.l2_normalize": ("nn.l2_normalize", "linalg.l2_normalize"),
     "nn.local_response_normalization": ("nn.lrn",),
     "linalg.matmul": ("matmul",),

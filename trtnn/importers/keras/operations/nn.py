@@ -61,6 +61,11 @@ def _format(data_format: str | None) -> Any:
     return data_format or "channels_last"
 
 
+def _sliding(strides: Any, padding: str, data_format: str | None, dilation_rate: Any) -> dict[str, Any]:
+    """How the kernel of a convolution slides, by the names of trtnn's functions."""
+    return {"stride": strides, "padding": padding, "dilation": dilation_rate, "data_format": _format(data_format)}
+
+
 @operation("Conv")
 def conv(
     inputs: Tensor,
@@ -73,15 +78,7 @@ def conv(
     """Kernel (*window, in / groups, out)."""
     channels = inputs.shape[1 if data_format == "channels_first" else -1]
     groups = channels // kernel.shape[-2]
-    return F.conv(
-        inputs,
-        kernel,
-        stride=strides,
-        padding=padding,
-        dilation=dilation_rate,
-        groups=groups,
-        data_format=_format(data_format),
-    )
+    return F.conv(inputs, kernel, groups=groups, **_sliding(strides, padding, data_format, dilation_rate))
 
 
 @operation("ConvTranspose")
@@ -95,15 +92,8 @@ def conv_transpose(
     dilation_rate: Any = 1,
 ) -> Tensor:
     """Kernel (*window, out, in)."""
-    return F.conv_transpose(
-        inputs,
-        kernel,
-        stride=strides,
-        padding=padding,
-        output_padding=output_padding,
-        dilation=dilation_rate,
-        data_format=_format(data_format),
-    )
+    options = _sliding(strides, padding, data_format, dilation_rate)
+    return F.conv_transpose(inputs, kernel, output_padding=output_padding, **options)
 
 
 @operation("DepthwiseConv")
@@ -116,9 +106,7 @@ def depthwise_conv(
     dilation_rate: Any = 1,
 ) -> Tensor:
     """Kernel (*window, channels, multiplier)."""
-    return F.depthwise_conv(
-        inputs, kernel, stride=strides, padding=padding, dilation=dilation_rate, data_format=_format(data_format)
-    )
+    return F.depthwise_conv(inputs, kernel, **_sliding(strides, padding, data_format, dilation_rate))
 
 
 @operation("SeparableConv")
@@ -132,15 +120,8 @@ def separable_conv(
     dilation_rate: Any = 1,
 ) -> Tensor:
     """Two kernels."""
-    return F.separable_conv(
-        inputs,
-        depthwise_kernel,
-        pointwise_kernel,
-        stride=strides,
-        padding=padding,
-        dilation=dilation_rate,
-        data_format=_format(data_format),
-    )
+    options = _sliding(strides, padding, data_format, dilation_rate)
+    return F.separable_conv(inputs, depthwise_kernel, pointwise_kernel, **options)
 
 
 @operation("MaxPool")

@@ -29,7 +29,6 @@ from trtnn.backends.tensorrt.runtime import Runtime
 from trtnn.engine import Choice, Signature
 from trtnn.gpu import library
 from trtnn.gpu.device import Device
-from trtnn.gpu.device_array import DeviceArray
 from trtnn.graph import DType, TensorType
 from trtnn.graph.dims import symbol
 
@@ -114,6 +113,20 @@ class Engine:
         return Context(self._device, self._kernel)
 
 
+class DLPackAlone:
+    """An array of a library that trtnn does not know."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        kind, number = self._array.__dlpack_device__()
+        return kind, number
+
+
 def make(**options: Any) -> TensorRTEngine:
     """An engine around the stand-in."""
     device, type = Device(), TensorType(DType.float32, (symbol("batch"), symbol("width")))
@@ -157,10 +170,10 @@ def calls_on_device() -> list[tuple[str, dict[str, float]]]:
     handle = stream.cuda_stream
     torch.cuda.set_stream(stream)
     x, y = torch.randn(8, 64, device="cuda"), torch.empty(8, 64, device="cuda")
-    own = DeviceArray.empty(device, (8, 64), np.dtype(np.float32), device.stream_of(handle))
-    own.filled(device.stream_of(handle))
     context, plain, graphs = bare_context(device, x, y), make(), make(cuda_graphs=True)
     cupy_x = cupy.asarray(np.ones((8, 64), np.float32))
+    bare = DLPackAlone(cupy_x)
+    own = plain(bare)
     private = device.new_stream()
     graph = device.capture(private, functools.partial(context.execute_async_v3, int(private.handle)))
     on_stream = device.stream_of(handle)
@@ -170,7 +183,9 @@ def calls_on_device() -> list[tuple[str, dict[str, float]]]:
         "engine(x, out=y), torch": lambda: plain(x, out=y),
         "engine(x), torch": lambda: plain(x),
         "engine(x), CuPy": lambda: plain(cupy_x),
-        "engine(x), DLPack": lambda: plain(own),
+        "engine(x), the result of another engine": lambda: plain(own),
+        "engine(x), DLPack alone (of CuPy)": lambda: plain(bare),
+        "the same, __dlpack__() alone": lambda: bare.__dlpack__(stream=handle, max_version=(1, 0)),
     }
     replayed = {
         "bare graph launch": lambda: graph.launch(on_stream),

@@ -264,21 +264,21 @@ def floats(address: int, count: int) -> np.ndarray:
 
 
 class FakeMaker(Maker):
-    """A library whose arrays are `DeviceArray`s and that works on ``stream``, or on none."""
+    """A library whose arrays are `DeviceArray`s and that works on ``stream``."""
 
-    def __init__(self, stream: FakeStream | None) -> None:
+    adopts = True
+
+    def __init__(self, stream: FakeStream) -> None:
         super().__init__(0)
         self.stream = stream
 
-        self.has_streams, self.adopts = stream is not None, True
-
-    def current_stream(self) -> int | None:
-        return None if self.stream is None else self.stream.handle
+    def current_stream(self) -> int:
+        return self.stream.handle
 
 
 def read(array: DeviceArray | Any) -> np.ndarray:
     """Waits for an array of ours and copies it."""
-    array._ready.sync()
+    array.ready.sync()
     count = int(np.prod(array.shape))
     return floats(array.pointer, count).reshape(array.shape).copy()
 

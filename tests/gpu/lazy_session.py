@@ -77,7 +77,8 @@ class Setting:
         return self.runtime.run({"x": x, "y": y}, **options)
 
     def view(self, array: np.ndarray, stream: FakeStream | None, on: FakeStream | None = None) -> DeviceView:
-        """The array on the device, written in the order of ``on``, for a library that works on ``stream``."""
+        """The array on the device, written in the order of ``on``, for a library that works on ``stream``,
+        or on one that nothing else does."""
         on = on or stream or self.device.new_stream()
         buffer, kept = self.device.allocate(array.nbytes, on), array.copy()
 
@@ -85,4 +86,6 @@ class Setting:
             floats(buffer.handle, kept.size)[:] = kept.ravel()
 
         on.put(fill)
-        return DeviceView(buffer.handle, array.shape, array.dtype, on.handle, FakeMaker(stream), buffer)
+        return DeviceView(
+            buffer.handle, array.shape, array.dtype, on.handle, FakeMaker(stream or self.device.new_stream()), buffer
+        )

@@ -50,7 +50,8 @@ class Setting:
         return dict(zip(self.engine._network.outputs, self.runtime.run({"x": x}, **options), strict=True))
 
     def view(self, x: np.ndarray, stream: FakeStream | None, on: FakeStream | None = None, offset: int = 0) -> Any:
-        """x on the device, written in the order of ``on``, for a library that works on ``stream``."""
+        """x on the device, written in the order of ``on``, for a library that works on ``stream``, or on one that
+        nothing else does."""
         on = on or stream or self.device.new_stream()
         buffer = self.device.allocate(x.nbytes + offset, on)
         kept, address = x.copy(), buffer.handle + offset  # the stream does not keep the buffer alive
@@ -59,7 +60,9 @@ class Setting:
             floats(address, x.size)[:] = kept.ravel()
 
         on.put(fill)
-        return DeviceView(buffer.handle + offset, x.shape, x.dtype, on.handle, FakeMaker(stream), buffer)
+        return DeviceView(
+            buffer.handle + offset, x.shape, x.dtype, on.handle, FakeMaker(stream or self.device.new_stream()), buffer
+        )
 
 
 def make(network: Network | None = None, profiles: Sequence[Ranges] = WIDE, **options: Any) -> Setting:

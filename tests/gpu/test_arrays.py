@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +14,10 @@ import pytest
 from gpu.fake_device import FakeDevice, FakeMaker
 from trtnn.calling import Arguments
 from trtnn.errors import DimError, InputError
-from trtnn.gpu import arrays
-from trtnn.gpu.arrays import DeviceView, view
+from trtnn.gpu import arrays, streams
+from trtnn.gpu.arrays import DeviceView, layout_reader, order_after, view
+from trtnn.gpu.device import PER_THREAD_DEFAULT_STREAM
+from trtnn.gpu.device_array import DeviceArray
 from trtnn.gpu.pinned import PinnedPool, is_page_locked
 from trtnn.graph import DType, TensorType
 from trtnn.graph.dims import symbol
@@ -106,15 +111,108 @@ def test_an_array_of_another_library_lies_in_c_order_or_is_refused(
 
     found = SimpleNamespace(ptr=4096, shape=shape, strides=strides, dtype=np.dtype(np.float32), readonly=True)
     utils = SimpleNamespace(StridedMemoryView=SimpleNamespace(from_any_interface=lambda array, stream: found))
-    maker = SimpleNamespace(import_stream=FakeDevice().new_stream())
+    maker, stream = SimpleNamespace(), FakeDevice().new_stream()
     monkeypatch.setattr(arrays.library, "load", lambda: SimpleNamespace(core=SimpleNamespace(utils=utils)))
     monkeypatch.setattr(arrays, "OwnMaker", SimpleNamespace(of=lambda ordinal: maker))
+    monkeypatch.setattr(arrays, "thread_stream", lambda ordinal: stream.handle)
     if is_c_order:
         got = view("x", Stranger())
         assert isinstance(got, DeviceView) and (got.pointer, got.shape, got.writeable) == (4096, shape, False)
+        assert (got.stream, got.lent) == (stream.handle, True)
     else:
         with pytest.raises(InputError, match=r"x: expected an array whose elements lie in C order, got a strided"):
             view("x", Stranger())
+
+
+def test_an_interface_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        __cuda_array_interface__ = None
+
+    def refuse(array: Any, stream: int) -> Any:
+        raise BufferError("only CUDA Array Interface v3 or above is supported")
+
+    utils = SimpleNamespace(StridedMemoryView=SimpleNamespace(from_any_interface=refuse))
+    monkeypatch.setattr(arrays.library, "load", lambda: SimpleNamespace(core=SimpleNamespace(utils=utils)))
+    monkeypatch.setattr(arrays, "thread_stream", lambda ordinal: 16)
+    with pytest.raises(InputError, match=r"x: .* version 3 .*, got Old: only CUDA Array Interface v3"):
+        view("x", Old())
+
+
+def own_array(device: FakeDevice, stream: Any) -> DeviceArray:
+    array = DeviceArray.empty(device, (2, 3), np.dtype(np.float32), stream)  # type: ignore[arg-type]
+    array.filled(stream)
+    return array
+
+
+def test_an_array_of_ours_is_looked_into_without_a_protocol() -> None:
+    device = FakeDevice()
+    stream = device.new_stream()
+    array = own_array(device, stream)
+    found = view("x", array)
+    assert isinstance(found, DeviceView)
+    assert (found.pointer, found.shape, found.stream) == (array.pointer, (2, 3), stream.handle)
+    assert (found.ready, found.lent, found.owner) == (array.ready, False, array)
+    array._order(device.new_stream())
+    assert view("x", array).lent  # type: ignore[union-attr]  # another stream may give its memory back
+    with pytest.raises(InputError, match="x: expected an array on GPU 1, where the engine runs, got an array on GPU 0"):
+        view("x", array, 1)
+
+
+def test_an_array_on_a_per_thread_stream_is_on_no_stream_of_this_thread() -> None:
+    device = FakeDevice()
+    mine = device.stream_of(PER_THREAD_DEFAULT_STREAM)
+    found = view("x", own_array(device, mine))
+    assert isinstance(found, DeviceView) and found.stream != PER_THREAD_DEFAULT_STREAM
+
+
+def test_streams_wait_for_what_is_not_ready_in_their_order() -> None:
+    device = FakeDevice()
+    mine, other, third = (device.new_stream() for _ in range(3))
+    waited: list[Any] = []
+    mine.wait = waited.append  # type: ignore[method-assign,assignment]
+    ours = [view("x", own_array(device, stream)) for stream in (mine, other, other)]
+    theirs = [DeviceView(4096, (3,), np.dtype(np.float32), third.handle, ours[0].maker, None) for _ in range(2)]  # type: ignore[union-attr]
+    lent = DeviceView(4096, (3,), np.dtype(np.float32), mine.handle, ours[0].maker, None, lent=True)  # type: ignore[union-attr]
+    kept = order_after(device, [*ours, *theirs, lent], mine.handle, mine)  # type: ignore[arg-type,list-item]
+    assert waited == [ours[1].ready, ours[2].ready, third]  # type: ignore[union-attr]
+    assert kept == [*ours[1:], *theirs, lent]
+
+
+def test_threads_have_streams_of_their_own_that_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = FakeDevice()
+    monkeypatch.setattr(streams, "Device", lambda ordinal: device)
+    monkeypatch.setattr(streams, "_FREE", defaultdict(deque))
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+        first, again = (one.submit(streams.thread_stream, 7).result() for _ in range(2))
+        second = two.submit(streams.thread_stream, 7).result()
+    assert first is again and second is not first
+    gc.collect()
+    with ThreadPoolExecutor(1) as three:
+        assert three.submit(streams.thread_stream, 7).result() in (first, second)
+    assert not any(stream.closed for stream in device.streams.values())
+
+
+def test_layouts_and_addresses_are_read_without_a_view() -> None:
+    for array, address in ((Tensor(2, 3), 4096), (CupyArray(2, 3), 8192)):
+        read = layout_reader(type(array))
+        assert read is not None
+        layout, found = read(array)
+        assert found == address and read(type(array)(2, 3))[0] == layout
+        kind = type(array)
+        for other in (kind(3, 2), kind(2, 3, device=1), kind(2, 3, contiguous=False)):  # type: ignore[arg-type]
+            assert read(other)[0] != layout
+    assert layout_reader(np.ndarray) is None and layout_reader(HostArray) is None
+
+
+def test_the_layout_of_an_array_of_ours_has_its_stream() -> None:
+    device = FakeDevice()
+    first, second = (own_array(device, device.new_stream()) for _ in range(2))
+    read = layout_reader(DeviceArray)
+    assert read is not None
+    layout, address = read(first)
+    assert address == first.pointer and read(second)[0] != layout
+    first._order(device.new_stream())
+    assert read(first)[0] != layout
 
 
 def test_other_things_are_none_of_its_business() -> None:

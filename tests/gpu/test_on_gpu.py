@@ -12,7 +12,7 @@ from gpu.cuda_launcher import SLOW, launch
 from gpu.real import SHAPES, assert_right, make
 from gpu.runtimes import numbers
 from trtnn import gpu
-from trtnn.backends.tensorrt.runtime import Runtime
+from trtnn.backends.tensorrt.runtime import on_device
 from trtnn.backends.tensorrt.runtime.slots import Slot
 from trtnn.errors import DeviceError
 from trtnn.gpu.device import Device
@@ -101,7 +101,7 @@ def test_a_race_shows(torch: Any, planted: str, monkeypatch: pytest.MonkeyPatch)
     made, producing = make(max_contexts=1, cycles=4 * SLOW), 16 * SLOW  # longer than the network takes to begin
     race(torch, made, 0)  # loads kernels, which would hide a race
     if planted == "no order after producers":
-        monkeypatch.setattr(Runtime, "_order_after", lambda self, views, handle, stream: [])
+        monkeypatch.setattr(on_device, "order_after", lambda device, views, handle, stream: [])
     if planted == "no order after the last call":
         producing = 0  # so that the runs come close upon each other
         begin = Slot.begin

@@ -20,13 +20,18 @@ class FakeSlot:
 
     def __init__(self) -> None:
         self.shapes: Shapes | None = None
-        self.context: Any = self
         self.last: int | None = None
         self.done = False
         self.closed = False
 
     def suits(self, handle: int | None, shapes: Shapes) -> bool:
-        return self.last in (None, handle) and self.shapes is shapes
+        return self.last in (None, handle) and self.has(shapes)
+
+    def has(self, shapes: Shapes) -> bool:
+        return self.shapes is shapes
+
+    def has_profile(self, shapes: Shapes) -> bool:
+        return self.shapes is not None and self.shapes.profile == shapes.profile
 
     def is_free_for(self, handle: int | None) -> bool:
         return self.last in (None, handle) or self.done

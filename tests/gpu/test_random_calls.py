@@ -129,7 +129,7 @@ def compare(got: list[Any], wanted: list[np.ndarray]) -> None:
 @pytest.mark.parametrize("kind", [TensorRT, OnnxRuntime])
 @pytest.mark.parametrize("seed", range(6))
 def test_every_result_is_right(kind: Any, graphs: bool, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trtnn.backends.tensorrt.runtime.runtime.GRAPHS_PER_CONTEXT", 2)
+    monkeypatch.setattr("trtnn.backends.tensorrt.runtime.runtime.GRAPHS_PER_SLOT", 2)
     monkeypatch.setattr(onnxruntime_graphs, "MOST_GRAPHS", 2)
     backend = kind(graphs, 1 + seed % 3)
     Callers(backend, seed).go()

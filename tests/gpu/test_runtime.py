@@ -204,7 +204,7 @@ def test_an_out_that_does_not_fit_is_refused_and_costs_nothing(
 
 
 def test_graphs_are_captured_once_per_shapes_and_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trtnn.backends.tensorrt.runtime.runtime.GRAPHS_PER_CONTEXT", 2)
+    monkeypatch.setattr("trtnn.backends.tensorrt.runtime.runtime.GRAPHS_PER_SLOT", 2)
     setting = make(cuda_graphs=True, max_contexts=1)
     for shape in [(2, 16), (3, 16), (2, 16), (4, 16), (3, 16)]:
         for _ in range(2):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
 
 from trtnn.errors import InputError
 from trtnn.gpu import library
+from trtnn.gpu.device import PER_THREAD_DEFAULT_STREAM, Device
+from trtnn.gpu.device_array import DeviceArray
 from trtnn.gpu.makers import CupyMaker, JaxMaker, Maker, OwnMaker, TorchMaker
+from trtnn.gpu.streams import thread_stream
 
 DLPACK_CPU, DLPACK_CUDA, DLPACK_PINNED, DLPACK_MANAGED = 1, 2, 3, 13
 _ON_GPU = (DLPACK_CUDA, DLPACK_MANAGED)
 _PROTOCOLS = ("__dlpack__", "__cuda_array_interface__")
+
+
+Layout: TypeAlias = Hashable
+"""What says whether an array fits: shape, data type, GPU, whether its elements lie in C order; and of ours, the stream
+in whose order it is ready and its memory given back."""
+_NO_STREAM = 0
 
 
 @attrs.define(eq=False)
@@ -23,7 +32,9 @@ class DeviceView:
     """An array of the caller's on the GPU, not copied.
 
     ``pointer`` is its address; its elements lie in C order. ``stream`` is the handle of the stream in whose order its
-    contents are ready. ``maker`` makes arrays of the same kind, and ``owner`` keeps the memory alive.
+    contents are ready and its memory is given back; work on another has to wait for it, or for the event ``ready``.
+    ``maker`` makes arrays of the same kind, and ``owner`` keeps the memory alive: where it is ``lent``, the memory may
+    be given back in any order and the owner has to stay until the work is done.
     """
 
     pointer: int
@@ -33,11 +44,28 @@ class DeviceView:
     maker: Maker
     owner: Any
     writeable: bool = True
+    ready: Any = None
+    lent: bool = False
 
     @property
     def nbytes(self) -> int:
         """Its size in bytes."""
         return self.dtype.itemsize * _product(self.shape)
+
+
+def order_after(device: Device, views: Sequence[DeviceView], handle: int, stream: Any) -> list[DeviceView]:
+    """Makes the stream with that handle wait until the views are ready; gives those whose owners have to stay until its
+    work with them is done."""
+    kept = [view for view in views if view.stream != handle or view.lent]
+    waited = {handle}
+    for view in kept:
+        if view.stream not in waited:
+            if view.ready is not None:
+                stream.wait(view.ready)
+            else:
+                stream.wait(device.stream_of(view.stream))
+                waited.add(view.stream)
+    return kept
 
 
 def view(name: str, array: Any, ordinal: int = 0) -> DeviceView | np.ndarray | None:
@@ -61,8 +89,30 @@ def reader(kind: Any) -> Callable[[str, Any, int], DeviceView | np.ndarray | Non
         return _cupy_view
     if kind is np.ndarray:
         return lambda name, array, ordinal: array
+    if kind is DeviceArray:
+        return _own_view
     maker = JaxMaker if root in ("jax", "jaxlib") else OwnMaker
     return lambda name, array, ordinal: _any_view(name, array, ordinal, maker)
+
+
+@functools.lru_cache(maxsize=256)
+def layout_reader(kind: Any) -> Callable[[Any], tuple[Layout, int]] | None:
+    """For torch, CuPy and `DeviceArray`, whose arrays need no protocol: a function that reads an array's layout and its
+    address, more quickly than it can be viewed."""
+    found = {_torch_view: _torch_layout, _cupy_view: _cupy_layout, _own_view: _own_layout}
+    return found.get(reader(kind))  # type: ignore[arg-type]  # other readers are not found
+
+
+def _torch_layout(tensor: Any) -> tuple[Layout, int]:
+    return (tensor.shape, tensor.dtype, tensor.get_device(), tensor.is_contiguous()), tensor.data_ptr()
+
+
+def _cupy_layout(array: Any) -> tuple[Layout, int]:
+    return (array.shape, array.dtype, array.device.id, array.flags.c_contiguous), array.data.ptr
+
+
+def _own_layout(array: DeviceArray) -> tuple[Layout, int]:
+    return (array.shape, array.dtype, array.ordinal, array.stream, array.exported), array.pointer
 
 
 def _torch_view(name: str, tensor: Any, ordinal: int) -> DeviceView | np.ndarray:
@@ -88,8 +138,16 @@ def _cupy_view(name: str, array: Any, ordinal: int) -> DeviceView:
     return DeviceView(array.data.ptr, array.shape, array.dtype, maker.current_stream(), maker, array)
 
 
+def _own_view(name: str, array: DeviceArray, ordinal: int) -> DeviceView:
+    if array.ordinal != ordinal:
+        raise _elsewhere(name, ordinal, f"an array on GPU {array.ordinal}", "copy it to that GPU")
+    handle = _NO_STREAM if array.stream == PER_THREAD_DEFAULT_STREAM else array.stream  # of whichever thread that was
+    maker, lent = OwnMaker.of(ordinal), array.exported
+    return DeviceView(array.pointer, array.shape, array.dtype, handle, maker, array, ready=array.ready, lent=lent)
+
+
 def _any_view(name: str, array: Any, ordinal: int, library_maker: type[Maker]) -> DeviceView | np.ndarray | None:
-    """By the protocols alone. The view's stream is one of ours that has been made to wait for the array."""
+    """By the protocols alone. The thread's stream is made to wait for the array."""
     if not any(hasattr(array, protocol) for protocol in _PROTOCOLS):
         return None
     if hasattr(array, "__dlpack_device__"):
@@ -98,15 +156,21 @@ def _any_view(name: str, array: Any, ordinal: int, library_maker: type[Maker]) -
             return _host_array(name, array)
         if kind not in _ON_GPU or number != ordinal:
             raise _elsewhere(name, ordinal, f"an array on device {(int(kind), int(number))} of DLPack", "copy it there")
-    maker = library_maker.of(ordinal)
-    stream = maker.import_stream
-    found = library.load().core.utils.StridedMemoryView.from_any_interface(array, int(stream.handle))
+    handle = thread_stream(ordinal)
+    try:
+        found = library.load().core.utils.StridedMemoryView.from_any_interface(array, handle)
+    except BufferError as error:
+        raise InputError(
+            name,
+            expected="an array on the GPU by DLPack or version 3 of the CUDA array interface",
+            got=f"{type(array).__name__}: {error}",
+            remedy="give it as a torch tensor or a CuPy array",
+        ) from error
     shape = tuple(found.shape)
     if found.strides is not None and not _in_c_order(shape, found.strides):
         raise _strided(name, shape, "copy it into a contiguous array")
-    return DeviceView(
-        found.ptr, shape, found.dtype, int(stream.handle), maker, (found, array), writeable=not found.readonly
-    )
+    maker, owner, writeable = library_maker.of(ordinal), (found, array), not found.readonly
+    return DeviceView(found.ptr, shape, found.dtype, handle, maker, owner, writeable, lent=True)
 
 
 def _host_array(name: str, array: Any) -> np.ndarray:

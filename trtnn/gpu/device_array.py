@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,23 @@ class DeviceArray:
 
     ``shape`` is in elements, ``dtype`` NumPy's; the elements lie in C order. The memory is given back, in stream
     order, when the array and all that was made from it are gone.
+
+    ``stream`` is the handle of the stream that fills it, and ``ready`` the event after which it is filled. An array
+    that has been ``exported`` by DLPack gives its memory back in the order of its consumer's stream.
     """
 
     def __init__(self, device: Device, buffer: Any, shape: tuple[int, ...], dtype: np.dtype, stream: Any) -> None:
         self.shape, self.dtype, self.ordinal = shape, dtype, device.ordinal
-        self.nbytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        self.nbytes = dtype.itemsize * math.prod(shape)
         self._device, self._buffer, self._stream = device, buffer, stream
-        self._ready: Any = None
+        self.stream = int(stream.handle)
+        self.ready: Any = None
+        self.exported = False
 
     @classmethod
     def empty(cls, device: Device, shape: tuple[int, ...], dtype: np.dtype, stream: Any) -> DeviceArray:
         """An array with undefined contents, to be filled in the order of the stream."""
-        nbytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        return cls(device, device.allocate(nbytes, stream), shape, dtype, stream)
+        return cls(device, device.allocate(dtype.itemsize * math.prod(shape), stream), shape, dtype, stream)
 
     @property
     def pointer(self) -> int:
@@ -41,7 +46,7 @@ class DeviceArray:
 
     def filled(self, stream: Any) -> None:
         """Notes that all the work put on the stream so far fills the array: consumers wait for it."""
-        self._ready = stream.record()
+        self.ready = stream.record()
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (_DLPACK_CUDA, self.ordinal)
@@ -68,7 +73,7 @@ class DeviceArray:
             "typestr": self.dtype.str,
             "data": (self.pointer, False),
             "strides": None,
-            "stream": int(self._stream.handle),
+            "stream": self.stream,
             "version": 3,
         }
 
@@ -86,9 +91,10 @@ class DeviceArray:
 
     def _order(self, consumer: Any) -> None:
         """Makes the consumer's stream wait until the array is filled, and its memory wait for the consumer."""
-        if self._ready is not None:
-            consumer.wait(self._ready)
+        if self.ready is not None:
+            consumer.wait(self.ready)
         self._buffer.set_deallocation_stream(consumer)
+        self.exported = True
 
     def __repr__(self) -> str:
         return f"DeviceArray(shape={self.shape}, dtype={self.dtype}, GPU {self.ordinal})"

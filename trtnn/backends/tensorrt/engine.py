@@ -39,7 +39,8 @@ class TensorRTEngine(Engine):
     ``plan`` is the serialized plan, a memoryview that can be written to a file as it is. ``network`` is kept for
     `simulate`. ``kernels`` are the plan's kernels where it was compiled with ``kernels=True``; of an engine from a file
     there are only its ``layers``, by which `profile` still finds the modules. ``max_contexts`` calls run at the same
-    time, each with GPU memory of its own; ``cuda_graphs`` captures the network per shapes and replays it.
+    time, each with GPU memory of its own; ``cuda_graphs`` captures the network per shapes, and for arrays on the GPU
+    that come again, and replays it.
     ``kept_weights`` is the digest of what a `refit` leaves as it is, None for a plan that was not built for one.
     """
 
@@ -72,6 +73,15 @@ class TensorRTEngine(Engine):
         self._runtime: Runtime | None = None
         self._starting = threading.Lock()
         self._closed = False
+
+    def __call__(self, *arrays: Any, stream: Any = None, out: Any = None, **named: Any) -> Result:
+        """Runs the network, as `Engine` says."""
+        runtime = self._runtime
+        if runtime is not None and not named:
+            results = runtime.again(arrays, stream, out)
+            if results is not None:
+                return self.signature.pack(results)
+        return super().__call__(*arrays, stream=stream, out=out, **named)
 
     @property
     def runtime_options(self) -> Mapping[str, Any]:

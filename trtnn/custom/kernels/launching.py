@@ -13,7 +13,7 @@ from trtnn.custom.definition import CustomOp, custom_of
 from trtnn.custom.kernels.kernel import Compiled, Kernel, Launch, choose
 from trtnn.errors import InputError, KernelError
 from trtnn.gpu import library
-from trtnn.gpu.arrays import DeviceView, view
+from trtnn.gpu.arrays import DeviceView, order_after, view
 from trtnn.gpu.device import Device
 from trtnn.gpu.held import Held
 from trtnn.gpu.streams import stream_handle
@@ -75,21 +75,21 @@ def launch(op: Any, *arrays: Any, kernel: Kernel | None = None, stream: Any = No
     views = [_view(custom, i, array, ordinal) for i, array in enumerate(arrays)]
     inputs = tuple(TensorType(as_dtype(one.dtype), tuple(one.shape)) for one in views)
     prepared = prepare(kernel or _default_kernel(custom, inputs), custom, inputs, ordinal)
-    queue = _stream_for(device, views, stream)
     maker = views[0].maker
-    made = [
-        maker.empty(device, one.concrete({}), one.dtype.numpy, int(queue.handle), queue) for one in prepared.outputs
-    ]
+    handle = maker.current_stream() if stream is None else stream_handle(stream)
+    queue = device.stream_of(handle)
+    kept = order_after(device, views, handle, queue)
+    made = [maker.empty(device, one.concrete({}), one.dtype.numpy, handle, queue) for one in prepared.outputs]
     workspace = int(prepared.launch.workspace)
     scratch = device.allocate(workspace, queue) if workspace else None
     addresses = [one.pointer for one in views], [pointer for _, pointer in made]
     prepared.enqueue(*addresses, int(scratch.handle) if scratch else 0, queue)
     if scratch:
         scratch.close()  # in the order of the stream
-    held, others = _held(ordinal), [one for one in views if one.stream != int(queue.handle)]
+    held = _held(ordinal)
     held.let_go()
-    if others:  # their own streams do not keep them until the kernel has read them
-        held.hold(queue, others)
+    if kept:
+        held.hold(queue, kept)
     results = tuple(maker.hand_over(array, queue) for array, _ in made)
     return results[0] if len(results) == 1 else results
 
@@ -136,18 +136,6 @@ def _view(op: CustomOp, index: int, array: Any, ordinal: int) -> DeviceView:
             remedy="copy the slice into an array of its own",
         )
     return found
-
-
-def _stream_for(device: Device, views: Sequence[DeviceView], stream: Any) -> Any:
-    """The stream to launch on, made to wait for the operands."""
-    current = views[0].maker.current_stream()
-    if stream is not None:
-        queue = device.stream_of(stream_handle(stream))
-    else:
-        queue = views[0].maker.import_stream if current is None else device.stream_of(current)
-    for handle in {one.stream for one in views} - {None, int(queue.handle)}:
-        queue.wait(device.stream_of(handle))
-    return queue
 
 
 @functools.lru_cache(maxsize=256)

@@ -17,7 +17,7 @@ from trtnn.backends.onnxruntime.cuda.graphs import RunGraphs
 from trtnn.backends.onnxruntime.cuda.lane import Lane
 from trtnn.engine import Signature
 from trtnn.errors import DeviceError, TrtnnError
-from trtnn.gpu.arrays import DeviceView
+from trtnn.gpu.arrays import DeviceView, order_after
 from trtnn.gpu.buffers import Buffers
 from trtnn.gpu.device import Device
 from trtnn.gpu.pinned import PinnedPool
@@ -67,8 +67,8 @@ class CudaRuntime:
         """The outputs, in order, for checked inputs by name: all NumPy arrays, or all `DeviceView`s.
 
         NumPy: gives NumPy arrays, after one synchronization of ``stream``, or of the runtime's own. Views: gives arrays
-        of the first view's kind, ready in the order of ``stream``, else of the current stream of the views' library,
-        else of the runtime's own; unless the session ``waits``, the host does not. ``out``: arrays to write into, as
+        of the first view's kind, ready in the order of ``stream``, else of the current stream of the views' library;
+        unless the session ``waits``, the host does not. ``out``: arrays to write into, as
         ``forward`` returns them.
 
         Raises InputError or ArgumentError for an ``out`` that does not fit, ArgumentError for a stream that is none,
@@ -106,13 +106,11 @@ class CudaRuntime:
             named = dict(zip(self._ports.inputs, views, strict=True))
             given = device_outputs(self._signature, out, shapes, named, device.ordinal)
             addresses = [view.pointer for view in given]
-        others = [view for view in (*views, *given) if view.stream != int(stream.handle)]
-        for other in {view.stream for view in others}:
-            stream.wait(device.stream_of(other))
+        kept = order_after(device, [*views, *given], int(stream.handle), stream)
         sources = [(view.shape, view.pointer) for view in views]
         self._enqueue(stream, inputs, sources, list(zip(shapes, addresses, strict=True)))
-        if others:
-            self._lane.held.hold(stream, others)
+        if kept:
+            self._lane.held.hold(stream, kept)
         self._capture(inputs, shapes)
         if out is not None:
             return given_outputs(self._signature, out)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from trtnn.backends.tensorrt.runtime.contexts import ALIGNMENT, ExecutionContext, Plan
-from trtnn.backends.tensorrt.runtime.outputs import Output, begin_outputs, bind_outputs, given_on_device
+from trtnn.backends.tensorrt.runtime.outputs import new_outputs, views_of_given
 from trtnn.backends.tensorrt.runtime.shapes import Shapes
 from trtnn.engine import Result, Signature
 from trtnn.errors import DeviceError, InputError, UnsupportedError
-from trtnn.gpu.arrays import DeviceView
+from trtnn.gpu.arrays import DeviceView, order_after
 from trtnn.gpu.device import Device
+from trtnn.outputs import given_outputs
 
 
 class BoundCall:
@@ -60,7 +61,7 @@ def bind_arrays(
     signature: Signature,
     shapes: Shapes,
     views: Sequence[DeviceView],
-    handle: int | None,
+    handle: int,
     out: Any,
     cuda_graphs: bool,
 ) -> BoundCall:
@@ -78,28 +79,27 @@ def bind_arrays(
                 got=f"{view.pointer:#x}",
                 remedy="copy it",
             )
-    stream = device.new_stream() if handle is None else device.stream_of(handle)
-    handle = int(stream.handle) if handle is None else handle
+    stream = device.stream_of(handle)
     context = plan.create_context()
     context.configure(shapes, handle)
     if not shapes.known:
         raise UnsupportedError(plan.name, problem="the sizes of its outputs depend on the values: it cannot be bound")
-    given: list[Output] | None = None
-    written: list[DeviceView] = []
-    if out is not None:
-        named = dict(zip(plan.inputs, views, strict=True))
-        given, written = given_on_device(signature, out, shapes, named, device.ordinal)
-    for other in {view.stream for view in (*views, *written)} - {handle}:
-        stream.wait(device.stream_of(other))
-    outputs = given or begin_outputs(plan, shapes, device, views[0].maker, handle, stream)
-    for name, view in zip(plan.inputs, views, strict=True):
-        context.bind(name, view.pointer)
-    bind_outputs(plan, context, device, outputs, fixed=False, stream=stream)
+    maker = views[0].maker
+    written = [] if out is None else views_of_given(plan, device, signature, out, shapes, views)
+    order_after(device, [*views, *written], handle, stream)
+    if out is None:
+        arrays, targets = new_outputs(plan, device, shapes, maker, handle, stream)
+    else:
+        arrays, targets = given_outputs(signature, out), [view.pointer for view in written]
+    sources = [view.pointer for view in views]
+    for (name, _), address in zip(plan.tensors, (*sources, *targets), strict=True):
+        context.bind(name, address)
     context.enqueue(handle)  # fills the outputs for the first time, and settles the context before a capture
     graph = _capture(device, context, plan) if cuda_graphs else None
     launch = graph.launch if graph is not None else _Enqueue(context, handle)
-    results = [output.finish(device, views[0].maker, stream) for output in outputs]
-    return BoundCall(device, launch, stream, signature.pack(results), (context, *views, *written), graph)
+    if out is None:
+        arrays = [maker.hand_over(array, stream) for array in arrays]
+    return BoundCall(device, launch, stream, signature.pack(arrays), (context, *views, *written), graph)
 
 
 class _Enqueue:

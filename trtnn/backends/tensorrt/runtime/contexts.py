@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ ALIGNMENT = 256
 """TensorRT wants every tensor's address to be a multiple of this many bytes, and not to be 0."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Plan:
     """A deserialized plan: the ``ICudaEngine``, the library's module, and the names that its tensors have there with
     their data types.
@@ -60,7 +61,7 @@ class Plan:
             dict(zip(_output_names(signature, outputs), map(_dtype, signature.outputs.values()), strict=True)),
         )
 
-    @property
+    @functools.cached_property
     def tensors(self) -> list[tuple[str, np.dtype]]:
         """The inputs, then the outputs, by name with their data types."""
         return [*self.inputs.items(), *self.outputs.items()]

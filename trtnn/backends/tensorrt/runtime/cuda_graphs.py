@@ -1,9 +1,9 @@
-"""CUDA graphs: a network captured once per shapes and replayed with one launch.
+"""CUDA graphs: a network captured once and replayed with one launch.
 
-A captured graph has its addresses built in, so it works on memory of its own: inputs are copied in, outputs out. On the
-device such a copy costs a few microseconds; capturing anew for every set of the caller's addresses would cost
-milliseconds whenever the caller's allocator gives out others. Who wants no copies binds the arrays (`Runtime.bind`):
-that captures the caller's own addresses.
+A captured graph has its addresses built in. So there are two kinds. A copying graph, one per shapes, works on memory of
+its own: inputs are copied in and outputs out, which serves every caller and costs a few microseconds per array. A
+direct graph works on the caller's arrays where they are. It is captured when the same addresses come for the second
+time, as they do from allocators that give freed memory out again, and from callers who keep their arrays.
 
 TensorRT wants a context to stay as it was when its graph was captured, so each graph has its own; they share the
 memory that contexts work in, since a slot runs one at a time.
@@ -13,27 +13,36 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from trtnn.backends.tensorrt.runtime.contexts import ExecutionContext, Plan
-from trtnn.backends.tensorrt.runtime.shapes import Shapes, is_known, nbytes_of
+from trtnn.backends.tensorrt.runtime.shapes import Shapes, nbytes_of
 from trtnn.gpu.buffers import Buffers
 from trtnn.gpu.device import Device
 
 LOG = logging.getLogger("trtnn.tensorrt")
+SEEN = 64
+"""How many combinations of addresses that came once are kept in mind."""
+IDLE = 1000
+"""A direct graph that has not been used for so many calls makes room for another. A capture costs as much as many
+copies: where addresses keep changing, it is the copies that serve."""
+
+Place: TypeAlias = tuple[Shapes, tuple[int, ...]]
 
 
 class GraphCall:
-    """A context set to one kind of call, its tensors' ``addresses``, and its graph once there is one.
+    """A context set to one kind of call, its tensors' ``addresses`` by name, and its graph once there is one.
 
-    ``graph`` stays None where the network cannot be captured: then the context is enqueued.
+    ``graph`` stays None where the network cannot be captured: then the context is enqueued. ``last_used`` is the count
+    of calls then. ``buffers`` are its own memory, None where it works on the caller's.
     """
 
-    def __init__(self, context: ExecutionContext, buffers: Buffers, addresses: Mapping[str, int]) -> None:
+    def __init__(self, context: ExecutionContext, addresses: Mapping[str, int], buffers: Buffers | None) -> None:
         self.context, self.addresses, self._buffers = context, addresses, buffers
         self.graph: Any = None
         self.tried = False
+        self.last_used = 0
 
     def launch(self, handle: int, stream: Any) -> None:
         """Runs the network on the stream."""
@@ -46,42 +55,64 @@ class GraphCall:
         """Frees the graph and the memory."""
         if self.graph is not None:
             self.graph.close()
-        self._buffers.close()
+        if self._buffers is not None:
+            self._buffers.close()
 
 
 class GraphCache:
-    """The graphs of one slot, the ones used last: at most ``size``."""
+    """The graphs of one slot: of either kind at most ``size``."""
 
     def __init__(self, plan: Plan, device: Device, stream: Any, size: int) -> None:
         self._plan, self._device, self._stream, self._size = plan, device, stream, size
-        self._calls: OrderedDict[Shapes, GraphCall] = OrderedDict()
+        self._copying: OrderedDict[Shapes, GraphCall] = OrderedDict()
+        self._direct: dict[Place, GraphCall] = {}
+        self._seen: dict[Place, None] = {}
+        self._count = 0
         self._memory = Buffers(device, stream)
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self._copying) + len(self._direct)
 
-    def call(self, shapes: Shapes, handle: int, stream: Any) -> GraphCall:
-        """The call for these shapes. Its context's memory is set, and its tensors' but for outputs of unknown size."""
-        found = self._calls.get(shapes)
+    def copying(self, shapes: Shapes, handle: int, stream: Any) -> GraphCall | None:
+        """The call for these shapes on memory of its own, the one used last kept the longest; None for a network whose
+        outputs' sizes depend on the values, which cannot be captured. ``shapes`` has its outputs afterwards."""
+        found = self._copying.get(shapes)
         if found is not None:
-            self._calls.move_to_end(shapes)
+            self._copying.move_to_end(shapes)
             return found
-        while len(self._calls) >= self._size:
-            _, oldest = self._calls.popitem(last=False)
-            self._stream.wait(stream)  # which has been made to wait for the slot's last call
-            self._stream.sync()  # a context must not go away while the GPU works on it; this happens once per capture
-            oldest.close()
-        found = self._make(shapes, handle, stream)
-        self._calls[shapes] = found
+        while len(self._copying) >= self._size:
+            self._drop(self._copying.popitem(last=False)[1], stream)
+        context = self._make_context(shapes, handle, stream)
+        if not shapes.known:
+            LOG.warning("%s: no CUDA graph, since outputs' sizes depend on the values", self._plan.name)
+            self._settle(stream)
+            return None
+        assert shapes.outputs is not None  # they are known
+        buffers = Buffers(self._device, self._stream)
+        addresses = [
+            buffers.address(name, nbytes_of(shape, dtype), stream)
+            for (name, dtype), shape in zip(self._plan.tensors, (*shapes.inputs, *shapes.outputs), strict=True)
+        ]
+        found = self._copying[shapes] = self._bound(context, addresses, buffers)
+        return found
+
+    def direct(self, shapes: Shapes, addresses: tuple[int, ...], handle: int, stream: Any) -> GraphCall | None:
+        """The call on the caller's arrays at these addresses, which are aligned, in the order of the plan's tensors;
+        None where they have not come often enough, or too many others have."""
+        self._count += 1
+        place = shapes, addresses
+        found = self._direct.get(place)
+        if found is None and self._has_come_before(place) and self._has_room(stream):
+            context = self._make_context(shapes, handle, stream)
+            found = self._direct[place] = self._bound(context, addresses, None)
+        if found is not None:
+            found.last_used = self._count
         return found
 
     def capture(self, call: GraphCall) -> None:
         """Captures the graph of a call that has just been enqueued once, as TensorRT wants it. Where it cannot be
         captured, the log says why."""
         call.tried = True
-        if call.context.shapes is None or not call.context.shapes.known:
-            LOG.warning("%s: no CUDA graph, since outputs' sizes depend on the values", self._plan.name)
-            return
         handle = int(self._stream.handle)
         try:
             call.graph = self._device.capture(self._stream, lambda: call.context.enqueue(handle))
@@ -90,23 +121,54 @@ class GraphCache:
 
     def close(self) -> None:
         """Frees all graphs and their memory."""
-        while self._calls:
-            self._calls.popitem()[1].close()
+        for calls in (self._copying, self._direct):
+            while calls:
+                calls.popitem()[1].close()
         self._memory.close()
 
-    def _make(self, shapes: Shapes, handle: int, stream: Any) -> GraphCall:
+    def _has_come_before(self, place: Place) -> bool:
+        """Whether a call came from there, since the network was captured for its shapes."""
+        copying = self._copying.get(place[0])
+        if copying is None or copying.graph is None:
+            return False
+        if place in self._seen:
+            return True
+        if len(self._seen) >= SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[place] = None
+        return False
+
+    def _has_room(self, stream: Any) -> bool:
+        """Whether there may be one more direct graph, in the place of one that is not used any more."""
+        if len(self._direct) < self._size:
+            return True
+        place, oldest = min(self._direct.items(), key=lambda item: item[1].last_used)
+        if self._count - oldest.last_used < IDLE:
+            return False
+        del self._direct[place]
+        self._drop(oldest, stream)
+        return True
+
+    def _make_context(self, shapes: Shapes, handle: int, stream: Any) -> ExecutionContext:
         context = self._plan.create_context(memory=False)
         nbytes = int(self._plan.engine.device_memory_size_v2)
         if nbytes:
             context.use_memory(self._memory.address("context", nbytes, stream), nbytes)
         context.configure(shapes, handle)
-        assert shapes.outputs is not None  # configure has filled it in
-        buffers = Buffers(self._device, self._stream)
-        addresses = {
-            name: buffers.address(name, nbytes_of(shape, dtype), stream)
-            for (name, dtype), shape in zip(self._plan.tensors, (*shapes.inputs, *shapes.outputs), strict=True)
-            if is_known(shape)
-        }
-        for name, pointer in addresses.items():
-            context.bind(name, pointer)
-        return GraphCall(context, buffers, addresses)
+        return context
+
+    def _bound(self, context: ExecutionContext, addresses: Sequence[int], buffers: Buffers | None) -> GraphCall:
+        named = {name: address for (name, _), address in zip(self._plan.tensors, addresses, strict=True)}
+        for name, address in named.items():
+            context.bind(name, address)
+        return GraphCall(context, named, buffers)
+
+    def _drop(self, call: GraphCall, stream: Any) -> None:
+        self._settle(stream)
+        call.close()
+
+    def _settle(self, stream: Any) -> None:
+        """Waits until the GPU has done what was put on the stream, and before it the slot's last call: a context must
+        not go away meanwhile. This happens once per capture."""
+        self._stream.wait(stream)
+        self._stream.sync()

@@ -94,11 +94,11 @@ class SlotPool:
         ready = None
         for slot in reversed(self._free):
             if slot.is_free_for(handle):
-                if slot.shapes is shapes or slot.context is None:
+                if slot.has(shapes):
                     return slot
-                if ready is None or _has_profile(slot, shapes) > _has_profile(ready, shapes):
+                if ready is None or slot.has_profile(shapes) > ready.has_profile(shapes):
                     ready = slot
-        if ready is not None and (_has_profile(ready, shapes) or not may_grow):
+        if ready is not None and (ready.has_profile(shapes) or not may_grow):
             return ready
         return None if may_grow or not self._free else self._free[0]
 
@@ -106,7 +106,3 @@ class SlotPool:
         with self._condition:
             self._made -= 1
             self._condition.notify_all()
-
-
-def _has_profile(slot: Slot, shapes: Shapes) -> bool:
-    return slot.shapes is not None and slot.shapes.profile == shapes.profile

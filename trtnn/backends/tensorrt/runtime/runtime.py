@@ -5,22 +5,16 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from trtnn.backends.tensorrt.engine import MAX_CONTEXTS
 from trtnn.backends.tensorrt.runtime.bound import BoundCall, bind_arrays
-from trtnn.backends.tensorrt.runtime.contexts import ALIGNMENT, ExecutionContext, Plan
-from trtnn.backends.tensorrt.runtime.cuda_graphs import GraphCall
-from trtnn.backends.tensorrt.runtime.outputs import (
-    Output,
-    begin_outputs,
-    bind_outputs,
-    copy_outputs,
-    given_on_device,
-    given_on_host,
-)
+from trtnn.backends.tensorrt.runtime.contexts import Plan
+from trtnn.backends.tensorrt.runtime.known import KnownCalls
+from trtnn.backends.tensorrt.runtime.on_device import DeviceCalls
+from trtnn.backends.tensorrt.runtime.on_host import HostCalls
 from trtnn.backends.tensorrt.runtime.pool import SlotPool
 from trtnn.backends.tensorrt.runtime.profiling import layer_times
 from trtnn.backends.tensorrt.runtime.shapes import Shapes, ShapeTable
@@ -32,17 +26,20 @@ from trtnn.gpu.arrays import DeviceView
 from trtnn.gpu.device import Device
 from trtnn.gpu.pinned import PinnedPool
 from trtnn.gpu.streams import stream_handle
+from trtnn.outputs import given_outputs
 
 Feeds: TypeAlias = Mapping[str, np.ndarray] | Mapping[str, DeviceView]
-GRAPHS_PER_CONTEXT = 16
+GRAPHS_PER_SLOT = 16
+T = TypeVar("T")
 
 
 class Runtime:
     """Calls an ``ICudaEngine`` from any number of threads, at most ``max_contexts`` at a time; others wait.
 
-    With ``cuda_graphs`` each combination of input shapes is captured at its first call and replayed from then on; a
-    context keeps the last 16. ``device`` is the GPU to run on. Whatever fails on the GPU raises DeviceError and costs
-    the context that saw it, which is replaced; the runtime stays usable unless the GPU itself is lost.
+    With ``cuda_graphs`` each combination of input shapes is captured at its first call and replayed from then on, and
+    so are arrays on the GPU that come again, without copies; a slot keeps 16 of either. ``device`` is the GPU to run
+    on. Whatever fails on the GPU raises DeviceError and costs the slot that saw it, which is replaced; the runtime
+    stays usable unless the GPU itself is lost.
     """
 
     def __init__(
@@ -59,9 +56,12 @@ class Runtime:
         plan, results = Plan.of(engine, trt, signature), PinnedPool(device)
         self._plan, self._device, self._signature, self._cuda_graphs = plan, device, signature, cuda_graphs
         self._table = ShapeTable(signature.inputs, profiles)
-        graphs = GRAPHS_PER_CONTEXT if cuda_graphs else 0
+        graphs = GRAPHS_PER_SLOT if cuda_graphs else 0
         self._pool = SlotPool(lambda: Slot(plan, device, results, graphs), max_contexts, signature.name)
         self._results = results
+        self._known = KnownCalls()
+        self._on_device = DeviceCalls(plan, device, signature)
+        self._on_host = HostCalls(plan, device, signature)
         weakref.finalize(self, _let_go, device, self._pool)
 
     def run(self, feeds: Feeds, stream: Any = None, out: Any = None) -> list[Any]:
@@ -70,34 +70,37 @@ class Runtime:
 
         NumPy: gives NumPy arrays, after one synchronization of the stream, a stream of the runtime's own unless
         ``stream`` is given. Views: gives arrays of the first view's kind, ready in the order of the stream that the
-        network runs on, and waits for nothing; that stream is ``stream``, else the current one of the views' library,
-        else one of the runtime's own. ``out``: arrays to write into, as ``forward`` returns them.
+        network runs on, and waits for nothing; that stream is ``stream``, else the current one of the views' library.
+        ``out``: arrays to write into, as ``forward`` returns them.
 
         Raises DimError, InputError for an ``out`` that does not fit, and DeviceError.
         """
         arrays: list[Any] = list(feeds.values())
         handle = None if stream is None else stream_handle(stream)
         on_device = bool(arrays) and type(arrays[0]) is DeviceView
-        if handle is None and on_device and arrays[0].maker.has_streams:
-            handle = arrays[0].stream  # the current one: the view was made in this call
         shapes = self._table.find(tuple([array.shape for array in arrays]))
-        slot = self._acquire(handle, shapes)
-        try:
-            if on_device and out is None and shapes.known and not self._cuda_graphs:
-                results = self._enqueue(slot, shapes, arrays, handle)
-            else:
-                results = (self._on_device if on_device else self._on_host)(slot, shapes, arrays, handle, out)
-        except BaseException as error:
-            if isinstance(error, TrtnnError) and not isinstance(error, DeviceError):
-                slot.give_up()  # found before the network was enqueued
-                self._pool.release(slot)
-                raise
-            self._pool.discard(slot)
-            if isinstance(error, TrtnnError) or not isinstance(error, Exception):
-                raise
-            raise self._device_error(error) from error
-        self._pool.release(slot)
+        if not on_device:
+            return self._in_slot(handle, shapes, self._on_host.run, shapes, arrays, handle, out)
+        current = arrays[0].maker.current_stream()
+        handle = handle or current
+        results, written = self._in_slot(handle, shapes, self._on_device.run, shapes, arrays, handle, out)
+        self._known.note(arrays, written, shapes, current)
         return results
+
+    def again(self, arrays: Sequence[Any], stream: Any, out: Any) -> Sequence[Any] | None:
+        """What `run` gives for arrays on the GPU like those of an earlier call, which need not be checked again; None
+        where there was none. Raises what `run` does."""
+        given = () if out is None else given_outputs(self._signature, out)
+        found = self._known.find(arrays, given)
+        if found is None:
+            return None
+        known, addresses = found
+        handle = known.maker.current_stream()
+        if known.maker.adopts and known.stream != handle:
+            return None  # arrays of ours are ready in the order of the stream that they were made on
+        if stream is not None and stream_handle(stream) != handle:
+            return None
+        return self._in_slot(handle, known.shapes, self._on_device.again, known, addresses, given, handle)
 
     def bind(self, feeds: Mapping[str, DeviceView], out: Any = None, stream: Any = None) -> BoundCall:
         """The call with these very arrays on the GPU, made again and again with whatever they hold.
@@ -107,8 +110,7 @@ class Runtime:
         """
         views = list(feeds.values())
         handle = None if stream is None else stream_handle(stream)
-        if handle is None and views[0].maker.has_streams:
-            handle = views[0].stream
+        handle = handle or views[0].maker.current_stream()
         shapes = self._table.find(tuple([view.shape for view in views]))
         self._device.make_current()
         try:
@@ -127,9 +129,9 @@ class Runtime:
             self._device.make_current()
             slot = Slot(self._plan, self._device, self._results, 0)
             try:
-                assert slot.context is not None  # a slot without graphs has one
+                context = slot.plain_context(shapes, slot.handle)
                 return layer_times(
-                    self._plan.trt, slot.context, lambda: self._on_host(slot, shapes, arrays, None, None), calls
+                    self._plan.trt, context, lambda: self._on_host.run(slot, shapes, arrays, None, None), calls
                 )
             finally:
                 slot.close()
@@ -144,139 +146,28 @@ class Runtime:
         self._pool.close()
         self._results.close()
 
-    def _acquire(self, handle: int | None, shapes: Shapes) -> Slot:
+    def _in_slot(self, handle: int | None, shapes: Shapes, call: Callable[..., T], *arguments: Any) -> T:
+        """What ``call(slot, *arguments)`` gives, with a slot for a call on that stream with these shapes."""
         try:
             self._device.make_current()
-            return self._pool.acquire(handle, shapes)
+            slot = self._pool.acquire(handle, shapes)
         except TrtnnError:
             raise
         except Exception as error:  # of the driver, while it makes a slot
             raise self._device_error(error) from error
-
-    def _on_device(
-        self, slot: Slot, shapes: Shapes, views: list[DeviceView], handle: int | None, out: Any
-    ) -> list[Any]:
-        handle, stream = slot.begin(handle)
-        context, call = self._prepare(slot, shapes, handle, stream)
-        given: list[Output] | None = None
-        written: list[DeviceView] = []
-        if out is not None:
-            named = dict(zip(self._plan.inputs, views, strict=True))
-            given, written = given_on_device(self._signature, out, shapes, named, self._device.ordinal)
-        plan, device, maker = self._plan, self._device, views[0].maker
-        others = self._order_after([*views, *written], handle, stream)
-        self._bind_inputs(slot, context, views, None if call is None else call.addresses, stream)
-        outputs = given or begin_outputs(plan, shapes, device, maker, handle, stream)
-        bind_outputs(plan, context, device, outputs, call is not None, stream)
-        if call is None:
-            context.enqueue(handle)
-        else:
-            call.launch(handle, stream)
-            copy_outputs(plan, device, outputs, call.addresses, stream)
-        slot.end(handle, stream)
-        if others:
-            slot.held.hold(stream, others)
-        if call is not None and not call.tried and slot.graphs is not None:
-            slot.graphs.capture(call)
-        return [output.finish(device, maker, stream) for output in outputs]
-
-    def _enqueue(self, slot: Slot, shapes: Shapes, views: list[DeviceView], handle: int | None) -> list[Any]:
-        """The same for the common case, and quick: new arrays of sizes that an earlier call has found."""
-        handle, stream = slot.begin(handle)
-        context = slot.context
-        assert context is not None and shapes.outputs is not None  # without graphs, and of known sizes
-        if context.shapes is not shapes:
-            context.configure(shapes, handle)
-        device, maker, arrays = self._device, views[0].maker, []
-        others = self._order_after(views, handle, stream)
-        self._bind_inputs(slot, context, views, None, stream)
-        for (name, dtype), shape in zip(self._plan.outputs.items(), shapes.outputs, strict=True):
-            array, pointer = maker.empty(device, shape, dtype, handle, stream)
-            context.bind(name, pointer)
-            arrays.append(array)
-        context.enqueue(handle)
-        slot.end(handle, stream)
-        if others:
-            slot.held.hold(stream, others)
-        return [maker.hand_over(array, stream) for array in arrays] if maker.adopts else arrays
-
-    def _on_host(
-        self, slot: Slot, shapes: Shapes, arrays: list[np.ndarray], handle: int | None, out: Any
-    ) -> list[np.ndarray]:
-        handle, stream = slot.begin(handle)
-        context, call = self._prepare(slot, shapes, handle, stream)
-        assert shapes.outputs is not None  # _prepare has filled it in
-        given = None
-        if out is not None:
-            given = given_on_host(self._signature, out, shapes, dict(zip(self._plan.inputs, arrays, strict=True)))
-        addresses = slot.bind_own_memory(context, shapes, stream) if call is None else call.addresses
-        for name, array in zip(self._plan.inputs, arrays, strict=True):
-            slot.staging.upload(name, array, addresses[name], stream)
-        allocators = {
-            name: context.bind_allocator(name, lambda nbytes: self._device.allocate(nbytes, stream))
-            for name in self._plan.outputs
-            if name not in addresses
-        }
-        if call is None:
-            context.enqueue(handle)
-        else:
-            call.launch(handle, stream)
-        finishing: list[Callable[[], np.ndarray]] = []
-        held: list[Any] = []  # memory that is read until the stream has been synchronized
-        for place, (name, dtype) in enumerate(self._plan.outputs.items()):
-            if name in allocators:
-                buffer, shape = allocators[name].take()
-                held.append(buffer)
-                pointer = int(buffer.handle)
-            else:
-                shape, pointer = shapes.outputs[place], addresses[name]
-            target = None if given is None else given[place]
-            finishing.append(slot.staging.download(name, pointer, shape, dtype, stream, target))
-        stream.sync()
-        results = [finish() for finish in finishing]
-        slot.end_synchronized()
-        if call is not None and not call.tried and slot.graphs is not None:
-            slot.graphs.capture(call)
-        return results
-
-    def _prepare(
-        self, slot: Slot, shapes: Shapes, handle: int, stream: Any
-    ) -> tuple[ExecutionContext, GraphCall | None]:
-        """The context, set to the shapes, and with graphs the call that it belongs to."""
-        if slot.graphs is not None:
-            call = slot.graphs.call(shapes, handle, stream)
-            return call.context, call
-        context = slot.context
-        assert context is not None  # a slot has one or the other
-        if context.shapes is not shapes:
-            context.configure(shapes, handle)
-        return context, None
-
-    def _order_after(self, views: list[DeviceView], handle: int, stream: Any) -> list[DeviceView]:
-        """Makes the stream wait for the other streams in whose order views are ready; returns those views."""
-        others = [view for view in views if view.stream != handle]
-        if others:
-            for other in {view.stream for view in others}:
-                stream.wait(self._device.stream_of(other))
-        return others
-
-    def _bind_inputs(
-        self,
-        slot: Slot,
-        context: ExecutionContext,
-        views: list[DeviceView],
-        addresses: Mapping[str, int] | None,
-        stream: Any,
-    ) -> None:
-        for name, view in zip(self._plan.inputs, views, strict=True):
-            if addresses is not None:
-                self._device.copy(addresses[name], view.pointer, view.nbytes, stream)
-            elif view.pointer % ALIGNMENT:
-                aligned = slot.buffers.address(name, view.nbytes, stream)
-                self._device.copy(aligned, view.pointer, view.nbytes, stream)
-                context.bind(name, aligned)
-            else:
-                context.bind(name, view.pointer)
+        try:
+            result = call(slot, *arguments)
+        except BaseException as error:
+            if isinstance(error, TrtnnError) and not isinstance(error, DeviceError):
+                slot.give_up()  # found before the network was enqueued
+                self._pool.release(slot)
+                raise
+            self._pool.discard(slot)
+            if isinstance(error, TrtnnError) or not isinstance(error, Exception):
+                raise
+            raise self._device_error(error) from error
+        self._pool.release(slot)
+        return result
 
     def _device_error(self, error: Exception) -> DeviceError:
         return DeviceError(

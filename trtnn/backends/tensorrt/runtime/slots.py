@@ -46,16 +46,20 @@ class Slot:
         self.buffers = Buffers(device, self.stream)
         self._memory: Memory | None = None
         self.graphs = GraphCache(plan, device, self.stream, graphs) if graphs else None
-        self.context: ExecutionContext | None = None if graphs else plan.create_context()
+        self._context: ExecutionContext | None = None if graphs else plan.create_context()
 
-    @property
-    def shapes(self) -> Shapes | None:
-        """What the context is set to; with graphs the shapes do not matter."""
-        return None if self.context is None else self.context.shapes
+    def has(self, shapes: Shapes) -> bool:
+        """Whether a context is set to these shapes; with graphs, where each has its own, they do not matter."""
+        return self.graphs is not None or (self._context is not None and self._context.shapes is shapes)
+
+    def has_profile(self, shapes: Shapes) -> bool:
+        """Whether its context is set to the profile of these shapes."""
+        own = None if self._context is None else self._context.shapes
+        return own is not None and own.profile == shapes.profile
 
     def suits(self, handle: int | None, shapes: Shapes) -> bool:
         """Whether a call finds everything as it needs it, for sure; `is_free_for` asks the GPU too."""
-        return self._follows(handle) and (self.context is None or self.context.shapes is shapes)
+        return self._follows(handle) and self.has(shapes)
 
     def is_free_for(self, handle: int | None) -> bool:
         """Whether a call on that stream need not wait for the GPU to finish the slot's last one."""
@@ -88,6 +92,22 @@ class Slot:
         """Notes that the stream has finished the call."""
         self._last = self._under_way = None
 
+    def learn(self, shapes: Shapes, handle: int, stream: Any) -> None:
+        """Finds the outputs' shapes, as far as they do not depend on the values."""
+        if shapes.outputs is None:
+            if self.graphs is None:
+                self.plain_context(shapes, handle)
+            else:
+                self.graphs.copying(shapes, handle, stream)
+
+    def plain_context(self, shapes: Shapes, handle: int) -> ExecutionContext:
+        """The context that no graph was captured from, set to the shapes. With graphs it is made for calls that cannot
+        be captured."""
+        if self._context is None:
+            self._context = self._plan.create_context()
+        self._context.configure(shapes, handle)
+        return self._context
+
     def bind_own_memory(self, context: ExecutionContext, shapes: Shapes, stream: Any) -> Mapping[str, int]:
         """Binds the context to the slot's buffers, ready in the order of the stream; gives their addresses by name, but
         for outputs of unknown size."""
@@ -113,7 +133,7 @@ class Slot:
             _quietly(self._done.sync)
         _quietly(self.stream.sync)
         self.held.clear()
-        self.context = None
+        self._context = None
         for part in (self.graphs, self.buffers, self.staging):
             if part is not None:
                 _quietly(part.close)

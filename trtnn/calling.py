@@ -274,8 +274,8 @@ def _outside(sizes: Mapping[str, int], profiles: Sequence[Ranges]) -> DimError:
     """The error for sizes that no profile takes: for the first that none takes alone, else for all of them together."""
     for name, size in sizes.items():
         if not any(_within({name: size}, ranges) for ranges in profiles):
-            largest = max(size, *(ranges[name][2] for ranges in profiles))
-            remedy = f'compile with dims={{"{name}": (1, {size}, {largest})}}'
+            low, high = (pick(size, *(ranges[name][end] for ranges in profiles)) for pick, end in ((min, 0), (max, 2)))
+            remedy = f'compile with dims={{"{name}": ({low}, {profiles[0][name][1]}, {high})}}'
             return DimError(name, expected=_ranges_text(name, profiles), got=str(size), remedy=remedy)
     first, *others = (name for name in sizes if any(name in ranges for ranges in profiles))
     together = ", ".join(f"{name}={sizes[name]}" for name in others)

@@ -81,7 +81,7 @@ def compile_module(
     with warming_up(choice), _garbage_later():
         graph = module.trace(inputs)
         profiles = make_profiles(graph, dims, required=choice.target in NEEDS_RANGES)
-        if target == "auto" and not quiet:
+        if target == "auto" and not quiet and sys.stderr is not None:
             print(choice, file=sys.stderr)  # noqa: T201  # the one line that says what was chosen
         lowered = lower(graph)
     recipe = Recipe(module, inputs, tuple(profiles), precision, options, weights_of(module))
@@ -113,13 +113,17 @@ def make_profiles(
     given = [{}] if dims is None else [dims] if isinstance(dims, Mapping) else dims
     if not isinstance(given, (tuple, list)) or not given or not all(isinstance(one, Mapping) for one in given):
         raise ArgumentError("dims", expected="a dict of names and ranges, or a list of such dicts", got=repr(dims))
-    return [_profile(graph.dims, one, required) for one in given]
+    places = [f" in profile {number}" if len(given) > 1 else "" for number in range(len(given))]
+    return [_profile(graph.dims, one, required, place) for one, place in zip(given, places, strict=True)]
 
 
-def _profile(declared: Mapping[str, Dim], given: Mapping[str, DimRange], required: bool) -> Ranges:
+def _profile(declared: Mapping[str, Dim], given: Mapping[str, DimRange], required: bool, place: str) -> Ranges:
+    """The ranges of one profile; ``place`` is what errors say of which one it is."""
     for name in given:
         if name not in declared:
-            raise DimError(name, expected=f"one of the named dims: {', '.join(declared) or 'none'}", got=repr(name))
+            raise DimError(
+                name + place, expected=f"one of the named dims: {', '.join(declared) or 'none'}", got=repr(name)
+            )
     profile: dict[str, tuple[int, int, int]] = {}
     for name, dim in declared.items():
         found = _as_range(name, given[name]) if name in given else dim.range
@@ -128,7 +132,7 @@ def _profile(declared: Mapping[str, Dim], given: Mapping[str, DimRange], require
             profile[name] = found
         elif required:
             raise DimError(
-                name,
+                name + place,
                 problem="has no range, and TensorRT builds for one",
                 remedy=f'compile with dims={{"{name}": (min, opt, max)}} or declare trtnn.Dim("{name}", min, opt, max)',
             )

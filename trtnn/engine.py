@@ -150,6 +150,11 @@ class Engine(abc.ABC):
         """The same on the caller's stream, into the caller's arrays."""
         raise ArgumentError("engine", problem=f"{self.target} takes no stream= and no out= here")
 
+    def bind(self, *arrays: Any, **named: Any) -> Any:
+        """A call with fixed arrays, see `TensorRTEngine.bind`. Raises UnsupportedError for other targets."""
+        problem = f"engines of the target {self.target} cannot be bound to arrays"
+        raise UnsupportedError(self.signature.name, problem=problem, remedy="call the engine, with out= if you like")
+
     @property
     def runtime_options(self) -> Mapping[str, Any]:
         """The options of how it runs, by the names that `load` takes them under, as JSON has them."""
@@ -167,7 +172,7 @@ class Engine(abc.ABC):
         A TensorRT engine becomes its plan ("model.plan"), which trtexec and Triton load as it is. One for ONNX Runtime
         becomes an ONNX model ("model.onnx") with its weights in ``model.onnx.data``. The files get their names at the
         end, by renames: whatever happens meanwhile, no file is ever half written, and files of two savings that got
-        mixed are found out when they are loaded.
+        mixed are found out when they are loaded. A process that is killed leaves hidden files that end in ".tmp".
 
         Raises ArgumentError for a path that is not one, UnsupportedError for an engine that has no such form, and
         SavedEngineError when the disk does not take it.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
 def write_whole(path: Path, contents: bytes | memoryview) -> None:
     """Writes a file in a folder that exists; a reader sees the old one or the new one, never a part. Raises OSError,
     and leaves nothing behind then."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with temporary.open("xb") as file:  # with the rights that any new file has, so that others may read it
+        try:
             file.write(contents)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+            file.close()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 _NUMBER = re.compile(r"([\d.,]+(e[+-]\d+)?( ?[a-zA-Zµ%/]{1,9})?)?|\?")
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -46,3 +47,8 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 2, cutoff: float =
     """What a remedy says on an unknown name: the ``most`` known ones that are nearest to it; None when none is near."""
     near = difflib.get_close_matches(name, list(known), most, cutoff)
     return f"did you mean {' or '.join(near)}?" if near else None
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody watches the stream; a process that was started with it closed has None in its place."""
+    return stream is not None and stream.isatty()

@@ -41,6 +41,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["build", "model.keras", "--target", "tensorrt", "--output", "a.onnx"], "give --target onnxruntime"),
     (["build", "model.keras", "--output", "nowhere/a.onnx"], "--output: there is no folder nowhere"),
     (["build", "nets.py", *TO], "nets.py: name the class too: nets.py:Class"),
+    (["build", "nets.py:", *TO], "nets.py: name the class too: nets.py:Class"),
     (["build", "weights.npz", *TO], "weights are given with --weights"),
     (["build", "model.kears", *TO], "model.kears: there is no such file; expected a Keras file (.keras, .h5)"),
     (["build", "nets:Net", *TO], "nets:Net has 4 parameters without values: give --weights FILE"),
@@ -50,6 +51,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["verify", "model.keras", "--each"], "--each: give the precisions to try: --fp16, --bf16"),
     (["verify", "model.keras", "--inputs", "samples.npy", "--size", "batch=2"], "--size is for random inputs"),
     (["verify", "model.keras", "--size", "batch=1,2"], "expected NAME=N such as time=8, got 'batch=1,2'"),
+    (["verify", "model.keras", "--size", "batch=0"], "argument --size: expected an integer >= 1, got '0'"),
     (["verify", "model.keras", "--size", "bach=2"], "no dim named bach (they have batch)"),
     (["verify", "model.keras", "--tolerance", "-1"], "expected a number >= 0, got '-1'"),
     (["inspect"], "trtnn inspect: error: the following arguments are required: FILE"),
@@ -102,6 +104,11 @@ FAILED: list[tuple[list[str], str]] = [
     (["verify", "model.keras", "--reference", "samples.npy"], "reference: expected output (1, 2), got output (16, 4)"),
     (["inspect", "nothing.plan"], "nothing.plan: No such file or directory"),
     (["inspect", "nets.py"], "got a file of another kind"),
+    (["inspect", "."], ".: there is no checkpoint and no SavedModel in this folder"),
+    (["inspect", ""], ".: there is no checkpoint and no SavedModel in this folder"),
+    (["inspect", "/"], "/: there is no checkpoint and no SavedModel in this folder"),
+    (["inspect", "folder.onnx"], "folder.onnx: is a folder"),
+    (["bench", "folder.onnx"], "folder.onnx: is a folder"),
     (["inspect", "broken.keras"], "broken.keras: expected a .keras archive (zip)"),
     (["bench", "missing.onnx"], "missing.onnx: there is no such file"),
     (["bench", "missing.keras"], "missing.keras: cannot be read: No such file or directory"),
@@ -118,6 +125,7 @@ def test_a_command_line_that_makes_no_sense_exits_with_2(trtnn: Trtnn, argv: lis
 @pytest.mark.parametrize(("argv", "text"), FAILED, ids=[" ".join(argv) for argv, _ in FAILED])
 def test_files_and_networks_that_do_not_fit_exit_with_1(trtnn: Trtnn, folder: Path, argv: list[str], text: str) -> None:
     (folder / "broken.keras").write_bytes(b"not a zip archive")
+    (folder / "folder.onnx").mkdir()
     ran = trtnn(*argv)
     assert ran.code == 1
     assert text in ran.err
@@ -215,6 +223,15 @@ def test_ctrl_c_that_a_library_makes_another_error_of_is_ctrl_c(
     monkeypatch.setattr("trtnn.cli.commands.inspect.run", interrupted)
     ran = trtnn("inspect", "weights.npz")
     assert (ran.code, ran.out, ran.err) == (130, "", "")
+
+
+def test_a_library_that_is_missing_is_named(trtnn: Trtnn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As between the two commands that put onnxruntime-gpu in the place of onnxruntime."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "trtnn.backends.onnxruntime.engine", raising=False)
+    ran = trtnn("build", "model.keras", *TO)
+    assert ran.code == 1
+    assert ran.err == "trtnn build: error: onnxruntime is not installed: pip install onnxruntime\n"
 
 
 def test_names_that_the_terminal_cannot_show(folder: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from oracle import tensorflow
 
 from trtnn.cli.contestants import Contestant
 from trtnn.cli.race import race
@@ -14,6 +18,13 @@ from trtnn.cli.race import race
 from .conftest import Trtnn
 
 SHORT = ("--seconds", "0.01", "--target", "onnxruntime")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tensorflow_as_in_all_tests() -> None:
+    """Its threads cannot be set any more once a bench has run it."""
+    if find_spec("tensorflow") is not None:
+        tensorflow()
 
 
 def test_a_network_against_onnxruntime(trtnn: Trtnn) -> None:
@@ -125,3 +136,11 @@ def test_a_plan_that_cannot_run_here_says_so(trtnn: Trtnn) -> None:
     ran = trtnn("bench", "model.keras", "--target", "tensorrt-rtx", "--optimization-level", "0", "--seconds", "0.01")
     assert ran.code == 1
     assert "GPU" in ran.err
+
+
+def test_without_standard_error(folder: Path) -> None:
+    pytest.importorskip("tensorflow")
+    command = f"exec '{sys.executable}' -m trtnn bench model.keras --seconds 0 --json 2>&-"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, cwd=folder)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["absent"].keys() == {"torch"}

@@ -139,6 +139,17 @@ def test_a_dim_without_a_range_is_given_one_by_an_option(trtnn: Trtnn) -> None:
     assert "error: rows: has no range, and TensorRT builds for one; give --dim rows=MIN,OPT,MAX\n" in ran.err
 
 
+def test_a_folder_that_cannot_be_written_to_is_found_before_the_build(
+    trtnn: Trtnn, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # rights do not stop root
+    ran = trtnn("build", "missing.keras", *ONNX)
+    assert (ran.code, ran.err) == (
+        2,
+        f"trtnn build: error: --output: the folder {folder.resolve()} cannot be written to\n",
+    )
+
+
 def test_nothing_is_kept_in_the_users_home(folder: Path) -> None:
     """ONNX Runtime would keep what it counts there."""
     (folder / "home").mkdir()

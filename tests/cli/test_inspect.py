@@ -64,6 +64,11 @@ def test_an_engine_is_what_its_sidecar_says(trtnn: Trtnn, folder: Path) -> None:
     assert (document["target"], document["library"]["name"]) == ("onnxruntime", "onnxruntime")
 
 
+def test_what_was_not_counted_is_said_without_python(trtnn: Trtnn) -> None:
+    assert trtnn("build", "nets:Two", *BUILD[2:6], "--input", "x=batch,width").code == 0
+    assert trtnn("inspect", "net.onnx").out.endswith("not counted: what depends on width\n")
+
+
 def test_an_engine_without_a_sidecar_is_what_the_file_says(trtnn: Trtnn, folder: Path) -> None:
     assert trtnn(*BUILD).code == 0
     (folder / "net.onnx.json").unlink()
@@ -92,6 +97,17 @@ def test_a_plan_shows_what_it_was_built_for(trtnn: Trtnn, folder: Path) -> None:
     assert document["machine"]["system"] == platform.system()
     (folder / "net.plan.json").unlink()
     assert "none: there is no net.plan.json" in trtnn("inspect", "net.plan").out
+
+
+def test_a_plan_whose_library_nobody_knows(trtnn: Trtnn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "bare.plan").write_bytes(b"vtrt")
+    monkeypatch.setattr("trtnn.saving.load._is_installed", lambda target: True)
+    said = "its name does not tell which library it is for; give --target: onnxruntime, tensorrt, tensorrt-rtx"
+    assert said in trtnn("inspect", "bare.plan").out
+    assert said in trtnn("bench", "bare.plan").err
+    ran = trtnn("inspect", "bare.plan", "--target", "tensorrt-rtx")
+    assert ran.code == 0
+    assert "its name does not tell" not in ran.out
 
 
 def test_values_of_unknown_size_are_not_counted_as_bytes(trtnn: Trtnn, folder: Path) -> None:

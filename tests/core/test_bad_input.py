@@ -155,10 +155,14 @@ CALLS: list[tuple[type[TrtnnError], str, Callable[[Any], Any]]] = [
     ),
     (
         DimError,
-        'batch: expected 1..4, got 5; compile with dims={"batch": (1, 5, 5)}',
+        'batch: expected 1..4, got 5; compile with dims={"batch": (1, 2, 5)}',
         lambda e: e(np.repeat(IMAGE[:1], 5, 0), np.repeat(SEQUENCE[:1], 5, 0)),
     ),
-    (DimError, "time: expected 2..8, got 1; compile with dims=", lambda e: e(IMAGE, SEQUENCE[:, :1])),
+    (
+        DimError,
+        'time: expected 2..8, got 1; compile with dims={"time": (1, 4, 8)}',
+        lambda e: e(IMAGE, SEQUENCE[:, :1]),
+    ),
     (DimError, "time: expected 2..8, got 9; compile with dims=", lambda e: e(IMAGE, np.ones((2, 9, 2), np.float32))),
 ]
 
@@ -252,3 +256,16 @@ def test_a_failure_inside_the_target_is_typed_and_the_engine_goes_on() -> None:
     engine, table = Pick().compile(target="onnxruntime"), np.arange(6, dtype=np.float32).reshape(3, 2)
     failure(DeviceError, "Pick: ONNX Runtime failed: ", lambda: engine(table, np.array([1, 9])))
     np.testing.assert_array_equal(engine(table, np.array([2, 0])), table[[2, 0]])
+
+
+def test_a_size_that_leaves_an_operation_nothing_is_named_by_its_dim() -> None:
+    """ONNX Runtime says "Non-zero status code returned while running Conv node" of it."""
+    conv = nn.Conv2d(3, 2, 5)
+    conv.load_weights({"kernel": np.ones((5, 5, 3, 2), np.float32), "bias": np.zeros(2, np.float32)})
+    engine = nn.Sequential(conv).compile(nn.Input("batch", "height", 8, 3), target="onnxruntime")
+    for height, left in ((1, -3), (4, 0)):
+        with pytest.raises(DimError, match=rf"^height: at height={height}, 0: conv would make .* height - 4 = {left}"):
+            engine(np.ones((2, height, 8, 3), np.float32))
+    with pytest.raises(DimError, match=r"^height: at height=4, "):
+        engine(np.ones((2, 4, 8, 3), np.float32), out=np.ones((2, 0, 4, 2), np.float32))
+    assert engine(np.ones((2, 5, 8, 3), np.float32)).shape == (2, 1, 4, 2)

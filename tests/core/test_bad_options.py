@@ -119,6 +119,7 @@ COMPILED: list[Case] = [
     (ArgumentError, "dims: expected a dict of names and ranges, or a list of such dicts, got []", compiling(dims=[])),
     (ArgumentError, "dims: expected a dict of names and ranges, or", compiling(dims=[{"batch": 1}, 2])),
     (DimError, "bach: expected one of the named dims: batch, time, got 'bach'", compiling(dims={"bach": (1, 2, 3)})),
+    (DimError, "bach in profile 1: expected one", compiling(dims=[{"batch": 2}, {"bach": 2}])),
     (DimError, f"batch: {RANGES}'many'", compiling(dims={"batch": "many"})),
     (DimError, f"batch: {RANGES}(1, 2, 3, 4)", compiling(dims={"batch": (1, 2, 3, 4)})),
     (DimError, f"batch: {RANGES}(1.0, 2.0, 3.0)", compiling(dims={"batch": (1.0, 2.0, 3.0)})),
@@ -192,6 +193,11 @@ def test_tensorrt_needs_a_range_for_every_dim_but_the_batch(target: str) -> None
         'time: has no range, and TensorRT builds for one; compile with dims={"time": (min, opt, max)} or declare '
         'trtnn.Dim("time", min, opt, max)',
         lambda: Net().compile(target=target),
+    )
+    failure(
+        DimError,
+        "time in profile 1: has no range, and TensorRT builds for one",
+        lambda: Net().compile(target=target, dims=[{"time": 3}, {"batch": 2}]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ def test_replaces_the_file(tmp_path: Path) -> None:
     write_whole(path, memoryview(b"new"))
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are not bits there")
+def test_others_may_read_it_as_any_new_file(tmp_path: Path) -> None:
+    write_whole(tmp_path / "cache.bin", b"new")
+    (tmp_path / "any").touch()
+    assert (tmp_path / "cache.bin").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
 def test_failure_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,7 @@ def test_a_network_without_a_batch() -> None:
     ("options", "said"),
     [
         ({"batches": []}, r"batches: expected sizes of at least 1, got \[\]"),
+        ({"batches": 4}, r"batches: expected sizes of at least 1, got 4"),
         ({"batches": [0]}, r"batches: expected sizes of at least 1, got \[0\]"),
         ({"seconds": "1"}, r"seconds: expected a number of seconds, got '1'"),
         ({"warmup": -1}, r"warmup: expected a number of seconds, got -1"),

@@ -18,7 +18,7 @@ from trtnn.backends.onnxruntime.profiling import BETWEEN, parse_profile
 from trtnn.engine import Engine
 from trtnn.errors import ArgumentError, UnsupportedError
 from trtnn.measure.layer import Layer, LayerTime
-from trtnn.measure.modules import module_tree, shallow
+from trtnn.measure.modules import longest, module_tree
 from trtnn.measure.profile import Profile, medians
 from trtnn.measure.traces import slices_of
 
@@ -91,6 +91,18 @@ def test_an_engine_from_a_file(engine: Engine, tmp_path: Path) -> None:
     assert paths(loaded.profile(IMAGE, runs=1)) == paths(engine.profile(IMAGE, runs=1))
 
 
+def test_what_passes_add_counts_for_its_module_in_an_engine_from_a_file_too(tmp_path: Path) -> None:
+    """A pass names a quantization "relu_1.q" after the value, which is of no module "relu_1"."""
+    quantized = filled(Network()).compile(target="onnxruntime", quiet=True, int8=nn.Calibration(IMAGE + 1, least=2))
+    quantized.save(tmp_path / "model.onnx")
+    loaded = Engine.load(tmp_path / "model.onnx")
+    assert paths(loaded.profile(IMAGE, runs=1)) == paths(quantized.profile(IMAGE, runs=1))
+    looped = filled(Looped()).compile(target="onnxruntime", quiet=True)
+    looped.save(tmp_path / "loop.onnx")
+    steps = np.zeros((2, 3, 4), np.float32)
+    assert paths(Engine.load(tmp_path / "loop.onnx").profile(steps, runs=1)) == paths(looped.profile(steps, runs=1))
+
+
 def test_who_cannot_tell(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     with pytest.raises(UnsupportedError, match="engines of the target onnxruntime cannot be profiled"):
         Engine._time_layers(engine, {}, 1)
@@ -155,13 +167,29 @@ def test_the_tree_adds_up() -> None:
         (2, "1.conv", 3.0),
         (1, "(fused) __myl_3", 3.0),
     ]
-    assert [branch.label for _, branch in shallow(root, 7)] == [label for depth, label, _ in rows if depth < 3]
+    assert [branch.label for _, branch in longest(root, 5)] == ["", "stem.conv", "blocks", "1.conv", "(fused) __myl_3"]
+    assert longest(root, 20) == list(root.rows())
 
 
 def test_pictures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     assert EXAMPLE.plot(tmp_path / "profile.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in EXAMPLE.plot(tmp_path / "profile.svg").read_text()
+
+
+def test_a_picture_of_many_modules_has_the_slowest_with_those_around_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    blocks = [(f"c{i}", (f"blocks.{i}",), 0.002 if i == 70 else 0.001) for i in range(80)]
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        "trtnn.measure.charts._draw_bars", lambda axes, rows, whole: drawn.extend(one.path for _, one in rows)
+    )
+    text = Profile("Engine(Deep)", 3, times(*blocks)).plot(tmp_path / "deep.svg").read_text()
+    assert len(drawn) == 48
+    assert drawn[0] == "blocks" and "blocks.70" in drawn
+    assert "; the slowest 48 of 81 modules" in text
 
 
 def test_the_trace_nests_layers_in_modules(tmp_path: Path) -> None:

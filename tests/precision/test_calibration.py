@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import trtnn as nn
 from precision.networks import Residual, filled, images
 from trtnn.errors import ArgumentError, CalibrationError
 from trtnn.precision.histogram import BINS, Histogram
+from trtnn.precision.progress import with_progress
 
 
 def collected(calibration: nn.Calibration, model: nn.Module | None = None) -> nn.Calibration:
@@ -165,3 +167,8 @@ def test_a_file_that_is_none(tmp_path: Path, held: str) -> None:
         CalibrationError, match=r"gone\.json: expected a calibration that trtnn saved, got FileNotFound"
     ):
         nn.Calibration.load(tmp_path / "gone.json")
+
+
+def test_progress_without_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert list(with_progress([1, 2], "counting")) == [1, 2]

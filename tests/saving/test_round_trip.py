@@ -218,6 +218,11 @@ def test_arguments_that_make_no_sense(tmp_path: Path) -> None:
         engine.save(tmp_path / "m.plan")
     with pytest.raises(ArgumentError, match=r"path: expected a file in a folder that exists, got .*make the folder"):
         engine.save(tmp_path / "none" / "model.onnx")
+    with pytest.raises(ArgumentError, match=r"path: expected a file name in UTF-8, got 'gr\\udcfcn\.onnx'"):
+        engine.save(tmp_path / "gr\udcfcn.onnx")  # a name in Latin-1, as Python has it
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(SavedEngineError, match=r"folder\.onnx: is a folder"):
+        nn.Engine.load(tmp_path / "folder.onnx")
     path = saved(engine, tmp_path)
     with pytest.raises(ArgumentError, match=r"got 'treads'; did you mean threads\?"):
         nn.Engine.load(path, treads=2)

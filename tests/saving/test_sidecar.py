@@ -232,6 +232,7 @@ def test_the_sidecar_says_what_the_engine_is(engines: dict[str, Path], target: s
     assert sidecar.signature == engine.signature and sidecar.profiles == engine.profiles
     assert document["network"]["outputs"][1]["shape"] == ["batch", 3, {"floor_div": ["width", 2]}, 16]
     assert document["module"]["summary"]["rows"][0][:2] == ["conv", "Conv2d"]
+    assert "FLOPs at batch=2, width=8," in document["module"]["summary"]["closing"][1]  # what it was compiled for
     assert sum(one["bytes"] for one in document["files"]) == sum(
         file.stat().st_size for file in engines[target].parent.iterdir() if file.suffix != ".json"
     )

@@ -37,7 +37,12 @@ def shape_cases() -> dict[str, Case]:
             dynamic,
         ),
         "concat": Case(lambda x: F.concat([x, x * 2, x], 2), lambda x: tf.concat([x, x * 2, x], 2), (X,), dynamic),
-        "slice": Case(lambda x: x[1:, ::-2, 1:-1], lambda x: x[1:, ::-2, 1:-1], (X,), (nn.Input(2, 3, "width"),)),
+        "slice": Case(
+            lambda x: x[1:, ::-2, 1:-1],
+            lambda x: x[1:, ::-2, 1:-1],
+            (X,),
+            (nn.Input(2, 3, nn.Dim("width", 2, 4, 4)),),
+        ),
         "gather": Case(F.take, tf.gather, (table, picked)),
         "dim_values": Case(
             lambda x: F.dim_values(x, (x.shape[0], 5, (x.shape[2] + 1) // 2)),

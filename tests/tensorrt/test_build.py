@@ -99,6 +99,15 @@ def test_profiles_are_checked(profiles: Any, said: str) -> None:
         build(graph_of(F.exp, WIDTH), CHOICE, profiles)
 
 
+def test_a_range_that_leaves_an_operation_nothing_is_refused_by_its_dim() -> None:
+    """TensorRT-RTX builds it, and nothing would be said before a call on a GPU."""
+    graph = graph_of(lambda x: F.conv1d(x, random(3, 4, 2)), nn.Input(1, nn.Dim("width", 1, 4, 8), 4))
+    with pytest.raises(DimError) as caught:
+        build(graph, CHOICE, [{"width": (3, 4, 8)}, {"width": (1, 4, 8)}])
+    assert str(caught.value).startswith("width in profile 1: at width=1, conv would make a size of width - 2 = -1; ")
+    assert "raise the min of its range\n  at " in str(caught.value)
+
+
 def test_a_failed_build_names_the_module_and_the_line() -> None:
     class Crop(nn.Module):
         def forward(self, x: Any) -> Any:

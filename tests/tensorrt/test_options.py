@@ -184,6 +184,17 @@ def test_a_timing_cache_that_cannot_be_written_leaves_the_old_one(tmp_path: Path
         load_timing_cache(config, tmp_path)
 
 
+def test_a_full_disk_costs_the_timing_cache_and_not_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    config = CachingConfig()
+    load_timing_cache(config, tmp_path / "kernels.cache")
+    monkeypatch.setattr("trtnn.backends.tensorrt.timing_cache.write_whole", refuse)
+    with pytest.warns(UserWarning, match=r"timing_cache: .*kernels\.cache cannot be written: No space left on device"):
+        save_timing_cache(config, tmp_path / "kernels.cache")
+
+
 @pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX")
 def test_the_timing_cache_is_used_as_the_library_has_it(tmp_path: Path) -> None:
     """TensorRT-RTX has the methods, though its caches stay empty."""
@@ -238,6 +249,24 @@ def test_a_data_type_that_a_gpu_lacks() -> None:
 
 def test_a_workspace_that_is_too_small() -> None:
     assert failure_of(workspace=1024).remedy == "raise workspace=1024 (bytes), or leave it out"
+
+
+def test_a_refittable_plan_without_a_gpu() -> None:
+    """What TensorRT-RTX says of it depends on the network and the options."""
+    remedy = "TensorRT-RTX builds refittable plans only where there is a GPU: build there, or without refittable=True"
+    options, ranges = BuildOptions(refittable=True), [{"batch": (1, 2, 9)}]
+    for said in (
+        "graph_jit.cpp:278: CHECK(status == CUDA_SUCCESS) failed.",
+        "kernel_gen.cpp:1249: CHECK(sm_vers_.size() == 1) failed.",
+        "Target SM 80 is not found in the accelerator list.",
+    ):
+        network = emitted(F.exp, nn.Input("batch", 3))
+        assert build_failure(network, [f"Error Code 1: Myelin ({said})"], ranges, options).remedy == remedy
+
+
+def test_of_several_gpus_the_one_that_lacks_an_operation_is_named() -> None:
+    remedy = "leave the compute capability out that lacks it: 7.5"
+    assert failure_of(compute_capabilities=["12.0", "7.5"]).remedy == remedy
 
 
 def test_the_gpu_of_a_machine_that_has_none() -> None:

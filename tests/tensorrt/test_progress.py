@@ -58,6 +58,15 @@ def test_lines_where_rich_is_not_installed(monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr().err.startswith("building Function: Building engine\n")
 
 
+@pytest.mark.parametrize("options", [{"progress": True}, {}])
+def test_without_standard_error(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    built(F.exp, random(2, 3), **options)
+    assert capsys.readouterr().out == ""
+
+
 class Exponential(trtnn.Module):
     def forward(self, x: trtnn.Tensor = trtnn.Input(2, 3)) -> trtnn.Tensor:
         return F.exp(x)

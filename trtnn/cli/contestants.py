@@ -121,6 +121,9 @@ def _keras_call(path: Path) -> Call:
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Sends what libraries write on standard error to nowhere: TensorFlow greets, whatever its log level is."""
+    if sys.stderr is None:  # it is closed
+        yield
+        return
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -44,6 +44,9 @@ def explain(error: Exception) -> Failure | None:
     line = _users_line(error)
     if line is not None:
         return Failure(type(error).__name__, f"{type(error).__name__}: {_text(error)}\n  at {line}")
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("trtnn"):
+        package = error.name.partition(".")[0]
+        return Failure("LibraryError", f"{package} is not installed: pip install {package}")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return Failure(type(error).__name__, f"{where}{error.strerror or error}")

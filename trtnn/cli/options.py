@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import trtnn
-from trtnn.cli.compile_options import add_compile_options
+from trtnn.cli.compile_options import TARGETS, add_compile_options
 from trtnn.cli.parser import Parser
-from trtnn.cli.values import argument, batch_sizes, declared_input, dim_size, name_rule, number
+from trtnn.cli.values import argument, batch_sizes, declared_input, dim_size, name_rule, number, one_of
 
 _ABOUT = "Networks trained in TensorFlow, compiled to NVIDIA TensorRT or ONNX Runtime."
 _SOURCE = """SOURCE is a Keras file (.keras, .h5), or a class: package.module:Class or path/to/file.py:Class,
@@ -68,6 +68,12 @@ def _add_inspect(commands: Any) -> None:
         "trtnn inspect model.keras",
     )
     parser.add_argument("file", metavar="FILE", help="the file, or a checkpoint's prefix or folder")
+    parser.add_argument(
+        "--target",
+        type=one_of(*TARGETS[1:]),
+        metavar="NAME",
+        help=f"what an engine without a sidecar is for: {', '.join(TARGETS[1:])}",
+    )
     _add_imports(parser)
 
 

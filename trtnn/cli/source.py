@@ -69,8 +69,8 @@ def _make(source: str, given: dict[str, Any]) -> Module:
 
         return from_keras(source)
     place, separator, name = source.rpartition(":")
-    if not separator or os.sep in name:
-        raise UsageError(_without_class(source))
+    if not separator or not name or os.sep in name:
+        raise UsageError(_without_class(source.rstrip(":")))
     return _call(_find(_import(place), place, name), name, given)
 
 

@@ -96,10 +96,10 @@ def dim_range(text: str) -> tuple[str, tuple[int, int, int]]:
 
 def dim_size(text: str) -> tuple[str, int]:
     """A named dim with one size: "time=8"."""
-    name, (low, _, high) = dim_range(text)
-    if low != high:
+    name, _, size = (part.strip() for part in text.partition("="))
+    if not name or not size.isdecimal():
         raise ArgumentTypeError(f"expected NAME=N such as time=8, got {text!r}")
-    return name, low
+    return name, integer(1)(size)
 
 
 def declared_input(text: str) -> tuple[str, Declared]:

@@ -17,6 +17,8 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r'give dims=\{"([^"]+)": \.\.\.\}, or arrays', r"give --size \1=N"),
     (r"use engine\.simulate\(\.\.\.\) to evaluate the network in NumPy", "compare the network with trtnn verify"),
     (r"\bpass inputs= to compile", "give --input NAME=DIM,..."),
+    (r"; ask for summary\(\w+=\.\.\.\)", ""),
+    (r"\bgive Engine\.load\(\.\.\., target=\.\.\.\): ", "give --target: "),
     (r'\b(target|device)="([\w:-]+)"', r"--\1 \2"),
     (rf"\b({_KEYWORDS})=(?:True\b|(?=[ ,]|$))", lambda found: option_of(found[1])),
     (r"\b(workspace)=(\d+)", r"--\1 \2"),

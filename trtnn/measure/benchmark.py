@@ -182,7 +182,7 @@ def _inputs_by_batch(engine: Engine, batches: Sequence[int] | None, dims: Mappin
         held = [one["batch"] for one in engine.profiles if "batch" in one]
         batches = [size for size in BATCHES if not held or any(low <= size <= high for low, _, high in held)]
         batches = batches or [sizes["batch"]]
-    if not batches or not all(is_int(size) and size >= 1 for size in batches):
+    if not isinstance(batches, Sequence) or not batches or not all(is_int(size) and size >= 1 for size in batches):
         raise ArgumentError("batches", expected="sizes of at least 1", got=repr(batches))
     return [random_inputs(engine.inputs, {**sizes, "batch": size}) for size in batches]
 

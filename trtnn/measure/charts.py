@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trtnn.measure.modules import Branch, module_tree, shallow
+from trtnn.measure.modules import Branch, longest, module_tree
 from trtnn.measure.pictures import BLUES, INK, MUTED, new_figure, picture_path, plain_axes, save_figure
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ def profile_chart(profile: Profile, path: str | os.PathLike[str]) -> Path:
     """Writes a bar for each module of the tree, indented as the tree is; see `Profile.plot`."""
     found = picture_path(path)
     tree = module_tree(profile.by_module().items())
-    rows = [row for row in shallow(tree, MOST_ROWS)[1:] if row[1].seconds >= LEAST_SHARE * profile.seconds]
+    whole = [row for row in tree.rows() if row[1].seconds >= LEAST_SHARE * profile.seconds]
+    rows = longest(tree, min(len(whole), MOST_ROWS + 1))[1:]
+    shown = f"; the slowest {len(rows)} of {len(whole) - 1} modules" if len(rows) < len(whole) - 1 else ""
     figure = new_figure(9, 1.5 + 0.23 * len(rows))
     axes = figure.add_subplot()
     _draw_bars(axes, rows, profile.seconds)
     axes.set_title(
-        f"{1e3 * profile.seconds:.3g} ms in {len(profile.layers)} layers, median of {profile.runs} calls",
+        f"{1e3 * profile.seconds:.3g} ms in {len(profile.layers)} layers, median of {profile.runs} calls{shown}",
         loc="left",
         fontsize=10.5,
         color=INK,

@@ -49,14 +49,12 @@ def module_tree(times: Iterable[tuple[str, float]]) -> Branch:
     return _joined(root)
 
 
-def shallow(root: Branch, rows: int) -> list[tuple[int, Branch]]:
-    """The rows of the tree down to the depth at which there are at most that many, but at least to the first."""
+def longest(root: Branch, rows: int) -> list[tuple[int, Branch]]:
+    """At most that many rows of the tree, those that take the longest, in their order; none without those around it,
+    which take as long at least."""
     found = list(root.rows())
-    for depth in range(max(depth for depth, _ in found), 1, -1):
-        if len(found) <= rows:
-            break
-        found = [(level, branch) for level, branch in found if level < depth]
-    return found
+    by_time = sorted(range(len(found)), key=lambda place: (-found[place][1].seconds, found[place][0]))
+    return [found[place] for place in sorted(by_time[:rows])]
 
 
 def _joined(branch: Branch) -> Branch:

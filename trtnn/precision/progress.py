@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from trtnn.text import is_terminal
+
 WIDTH = 30
 Item = TypeVar("Item")
 
@@ -13,7 +15,7 @@ Item = TypeVar("Item")
 def with_progress(items: Iterable[Item], title: str, show: bool = True) -> Iterator[Item]:
     """The items, with a bar on standard error that counts them; silent where that is not a terminal."""
     total = len(items) if isinstance(items, Sized) else None
-    show = show and sys.stderr.isatty()
+    show = show and is_terminal(sys.stderr)
     for count, item in enumerate(items):
         if show:
             _draw(title, count, total)

@@ -117,6 +117,8 @@ class PrecisionReport:
         axes.axvline(self.tolerance, color=INK, linewidth=0.8, linestyle="--")
         axes.set_xscale("log")
         plain_axes(axes, grid="x")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")  # or labels of two digits run into each other
         axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.set_xlabel(

@@ -42,7 +42,7 @@ def load(
 ) -> Engine:
     """The engine that was saved at ``path``. See `Engine.load`."""
     path = Path(path)
-    _require_file(path)
+    require_file(path)
     arguments = {"target": target, "check_nan": check_nan, "verify_checksum": verify_checksum, **options}
     if sidecar_path(path).is_file():
         engine = _load(path, target, check_nan, verify_checksum, options)
@@ -109,13 +109,14 @@ def _changed(sidecar: Sidecar, check_nan: bool | None, options: Mapping[str, Any
     return attrs.evolve(sidecar, choice=choice, check_nan=sidecar.check_nan if check_nan is None else check_nan)
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Raises ArgumentError for a sidecar in the place of its engine, and SavedEngineError for what is no file."""
     if path.suffix == SUFFIX:
         raise ArgumentError(
             "path", expected="the engine", got=f"the sidecar {path.name}", remedy=f"load {path.with_suffix('').name}"
         )
     if not path.is_file():
-        raise SavedEngineError(str(path), problem="there is no such file")
+        raise SavedEngineError(str(path), problem="is a folder" if path.is_dir() else "there is no such file")
 
 
 def _target_of(path: Path) -> str:

@@ -65,6 +65,7 @@ def _describe_module(recipe: Recipe | None) -> SavedModule | None:
     if recipe is None or recipe.weights is None:
         return None
     precision = recipe.precision
+    best = {name: sizes[1] for name, sizes in recipe.profiles[0].items()}
     calibrated = "int8" if precision.int8 is not None else "fp8" if precision.fp8 is not None else None
     return SavedModule(
         inputs={name: declared.type for name, declared in recipe.inputs.items()},
@@ -75,7 +76,7 @@ def _describe_module(recipe: Recipe | None) -> SavedModule | None:
         keep_fp16=precision.keep_fp16,
         io_dtype=precision.io_dtype,
         weights_sha256=weights_digest(recipe.weights),
-        summary=recipe.module.summary(recipe.inputs),
+        summary=recipe.module.summary(recipe.inputs, dims=best),
     )
 
 

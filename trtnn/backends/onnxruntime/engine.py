@@ -15,8 +15,9 @@ from trtnn.backends.onnxruntime.placement import CPU, Placement
 from trtnn.backends.onnxruntime.session import OpenSession, make_session, opened, session_options
 from trtnn.calling import Ranges
 from trtnn.engine import Choice, Engine, Signature
-from trtnn.errors import ArgumentError, DeviceError, UnsupportedError
+from trtnn.errors import ArgumentError, DeviceError, DimError, UnsupportedError
 from trtnn.graph import Graph
+from trtnn.graph.extents import too_small
 from trtnn.graph.graph import contains
 from trtnn.graph.ops import Custom
 from trtnn.outputs import OutputShapes, host_outputs
@@ -58,7 +59,7 @@ class OnnxRuntimeEngine(Engine):
         try:
             results: list[np.ndarray] = self.session.run(self._names, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
-            raise self._failed(error) from error
+            raise self._too_small(feeds) or self._failed(error) from error
         return results
 
     def _run_into(self, feeds: Mapping[str, Any], stream: Any, out: Any) -> list[Any]:
@@ -72,13 +73,21 @@ class OnnxRuntimeEngine(Engine):
         try:
             session.run_with_iobinding(self._ports.bind(session, ports_of(arrays), ports_of(outputs)))
         except Exception as error:  # likewise
-            raise self._failed(error) from error
+            raise self._too_small(feeds) or self._failed(error) from error
         return outputs
 
     def _time_layers(self, feeds: Mapping[str, Any], runs: int) -> list[dict[Layer, float]]:
         from trtnn.backends.onnxruntime.profiling import time_layers  # not paid for by those who only call
 
         return time_layers(self, feeds, runs)
+
+    def _too_small(self, feeds: Mapping[str, Any]) -> DimError | None:
+        """The reason in the user's terms, where it is that an operation gets too little."""
+        if self._graph is None:
+            return None
+        shapes = ((type.shape, feeds[name].shape) for name, type in self.inputs.items())
+        sizes = {str(dim): size for shape, found in shapes for dim, size in zip(shape, found, strict=True)}
+        return too_small(self._graph, sizes, least=1)
 
     def _failed(self, error: Exception) -> DeviceError:
         return DeviceError(self.signature.name, problem=f"ONNX Runtime failed: {error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import onnx
 
@@ -19,9 +19,11 @@ class LayerFinder:
     """Knows the nodes of an ONNX model that was emitted for a graph.
 
     Without the graph, for a model from a file, modules are read off the names: "encoder.conv" of "encoder.conv.conv".
+    ``modules`` are those that there are, where that is known: passes name what they add after a value.
     """
 
-    def __init__(self, proto: onnx.ModelProto, graph: Graph | None = None) -> None:
+    def __init__(self, proto: onnx.ModelProto, graph: Graph | None = None, modules: Collection[str] = ()) -> None:
+        self._modules = modules
         self._paths = None if graph is None else dict(_paths(graph))
         self._nodes: dict[str, onnx.NodeProto] = {}
         self._producers: dict[str, onnx.NodeProto] = {}
@@ -79,6 +81,8 @@ class LayerFinder:
         owner = self._owners.get(name, name)
         if self._paths is None:
             path = owner.rpartition("/")[2].rpartition(".")[0]
+            while self._modules and path and path not in self._modules:
+                path = path.rpartition(".")[0]
             return "" if path in self._inputs else path  # "image.transpose" is what a pass does to the input
         return self._paths.get(owner, "")
 

@@ -99,4 +99,12 @@ def _profiled(engine: OnnxRuntimeEngine, options: ort.SessionOptions) -> tuple[o
     session = ort.InferenceSession(
         engine._home.path, options, providers=[CPU], disabled_optimizers=disabled_in(proto), enable_fallback=0
     )
-    return session, LayerFinder(proto)
+    return session, LayerFinder(proto, modules=_module_paths(engine))
+
+
+def _module_paths(engine: OnnxRuntimeEngine) -> set[str]:
+    """The paths of the modules that a saved engine has; none where its files do not tell."""
+    sidecar = engine._sidecar
+    module = None if sidecar is None else sidecar.module
+    tables = (None if sidecar is None else sidecar.summary, None if module is None else module.summary)
+    return {path for table in tables if table is not None for path, *_ in table.rows}

@@ -13,7 +13,7 @@ from trtnn.backends.onnxruntime.engine import OnnxRuntimeEngine
 from trtnn.backends.onnxruntime.lowering import lower_for
 from trtnn.backends.onnxruntime.model import INLINE_BYTES
 from trtnn.engine import Engine
-from trtnn.errors import UnsupportedError
+from trtnn.errors import ArgumentError, UnsupportedError
 from trtnn.saving.atomic import AtomicFiles
 from trtnn.saving.sidecar import Machine
 
@@ -36,6 +36,7 @@ def write(engine: Engine, name: str, files: AtomicFiles) -> dict[str, Any]:
             problem="cannot be saved: its custom ops run in NumPy, between several ONNX models",
             remedy="give the ops a decompose form, or compile the module where it is needed",
         )
+    _require_utf8(name)
     proto, weights, disabled = _model_of(engine)
     if weights:
         with files.create(name + DATA_SUFFIX) as file:
@@ -48,6 +49,14 @@ def write(engine: Engine, name: str, files: AtomicFiles) -> dict[str, Any]:
     with files.create(name) as file:
         file.write(proto.SerializeToString())
     return {"disabled_optimizers": disabled}
+
+
+def _require_utf8(name: str) -> None:
+    """Raises ArgumentError for a file name that the model, which names the file of its weights, cannot hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError("path", expected="a file name in UTF-8", got=ascii(name)) from error
 
 
 def machine_of(engine: Engine) -> Machine:

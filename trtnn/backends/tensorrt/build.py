@@ -20,6 +20,7 @@ from trtnn.engine import Choice, Signature
 from trtnn.errors import DimError, LibraryError
 from trtnn.graph import Graph, Value
 from trtnn.graph.dims import evaluate
+from trtnn.graph.extents import too_small
 from trtnn.graph.graph import contains
 from trtnn.graph.ops import Custom
 from trtnn.passes.recurrent import lower_recurrent
@@ -134,11 +135,12 @@ def build_plan(
 
 def check_profiles(graph: Graph, profiles: Sequence[Ranges]) -> None:
     """Raises DimError unless every profile has a range (min, opt, max), 1 <= min <= opt <= max, for every named dim of
-    the inputs.
+    the inputs, whose ends every operation takes.
     """
     for number, ranges in enumerate(profiles or [{}]):
+        place = f" in profile {number}" if len(profiles) > 1 else ""
         for name in graph.dims:
-            path = name if len(profiles) < 2 else f"{name} in profile {number}"
+            path = name + place
             if name not in ranges:
                 raise DimError(
                     path,
@@ -148,6 +150,11 @@ def check_profiles(graph: Graph, profiles: Sequence[Ranges]) -> None:
             low, best, high = ranges[name]
             if not 1 <= low <= best <= high:
                 raise DimError(path, expected="1 <= min <= opt <= max", got=str(tuple(ranges[name])))
+        for end, remedy in ((0, "raise the min of its range"), (2, "lower the max of its range")):
+            error = too_small(graph, {name: sizes[end] for name, sizes in ranges.items()})
+            if error is not None:
+                error.path, error.remedy = f"{error.path}{place}", remedy
+                raise error
 
 
 def _configure(network: Network, profiles: Sequence[Ranges], options: BuildOptions, kernels: bool) -> Any:

@@ -13,6 +13,8 @@ from trtnn.errors import BuildError
 
 _CORNER = re.compile(r"\bk(MIN|OPT|MAX) values for profile (\d+)")
 _CORNERS = ("MIN", "OPT", "MAX")
+_REFIT_WITHOUT_GPU = re.compile(r"CUDA_SUCCESS|sm_vers_|not found in the accelerator list")
+"""What TensorRT-RTX says of a refittable plan where there is no GPU, depending on the network and the options."""
 
 
 def build_failure(
@@ -31,18 +33,24 @@ def build_failure(
 def _remedy(text: str, blame: Blame | None, profiles: Sequence[Ranges], options: BuildOptions) -> str:
     if options.workspace is not None and re.search("workspace|scratch", text, re.IGNORECASE):
         return f"raise workspace={options.workspace} (bytes), or leave it out"
-    if options.refittable and "CUDA_SUCCESS" in text:
+    if options.refittable and _REFIT_WITHOUT_GPU.search(text):
         return "TensorRT-RTX builds refittable plans only where there is a GPU: build there, or without refittable=True"
     if CURRENT in options.compute_capabilities and "Cuda Runtime" in text:
         return 'name the compute capability of the GPU, such as "8.9", or build on the machine that has it'
     if re.search(r"Cannot compile (operation|for target)", text) and options.compute_capabilities:
-        return f"leave the compute capability out that lacks it: {', '.join(options.compute_capabilities)}"
+        return f"leave the compute capability out that lacks it: {', '.join(_lacking(text, options))}"
     if not profiles:
         return REPORT
     return (
         f"all shapes must fit at the minimum, optimum and maximum of every named dim{_sizes(text, blame, profiles)}: "
         "check their ranges first"
     )
+
+
+def _lacking(text: str, options: BuildOptions) -> Sequence[str]:
+    """The compute capability that the message names, "SM75", or else all that were asked for."""
+    named = [f"{major}.{minor}" for major, minor in re.findall(r"\bSM(\d+)(\d)\b", text)]
+    return [one for one in options.compute_capabilities if one in named] or options.compute_capabilities
 
 
 def _sizes(text: str, blame: Blame | None, profiles: Sequence[Ranges]) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from trtnn.text import is_terminal
+
 SHOWN_DEPTH = 2
 """How deep the phases nest that are shown: below come many short ones."""
 
@@ -84,8 +86,8 @@ def _monitor_of(trt: Any, display: Display, interrupted: threading.Event) -> Any
 
 @contextmanager
 def _display(title: str, show: bool | None) -> Iterator[Display]:
-    terminal = sys.stderr.isatty()
-    if not (terminal if show is None else show):
+    terminal = is_terminal(sys.stderr)
+    if sys.stderr is None or not (terminal if show is None else show):
         yield Silence()
         return
     progress = _rich_progress() if terminal else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,13 @@ def load_timing_cache(config: Any, path: Path) -> None:
 
 
 def save_timing_cache(config: Any, path: Path) -> None:
-    """Writes the cache with what the build added; a reader sees the old file or the new one, never a part."""
-    write_whole(path, memoryview(config.get_timing_cache().serialize()))
+    """Writes the cache with what the build added; a reader sees the old file or the new one, never a part. Warns of a
+    file that cannot be written: the plan is there, and must not be lost for it."""
+    contents = memoryview(config.get_timing_cache().serialize())
+    try:
+        write_whole(path, contents)
+    except OSError as error:
+        warnings.warn(f"timing_cache: {path} cannot be written: {error.strerror or error}", stacklevel=2)
 
 
 def _fits(config: Any, contents: bytes) -> bool:

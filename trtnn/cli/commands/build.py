@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -44,6 +45,8 @@ def _checked_output(arguments: Namespace) -> Path:
     """``--output``, checked before anything that takes time."""
     output, choice = Path(arguments.output), choose(arguments.target)
     require_folder("--output", arguments.output)
+    if not os.access(output.parent, os.W_OK):
+        raise UsageError(f"--output: the folder {output.parent.resolve()} cannot be written to")
     suffixes = SUFFIXES[choice.target]
     if output.suffix.lower() not in suffixes:
         others = [target for target, known in SUFFIXES.items() if output.suffix.lower() in known]

@@ -25,10 +25,9 @@ def run(arguments: Namespace, console: Console) -> int:
     import_modules(arguments.imports)
     path = Path(arguments.file)
     if path.suffix.lower() in ENGINE_SUFFIXES:
-        return inspect_engine(path, console)
-    engine = path.with_suffix("")
-    if path.suffix == SUFFIX and engine.suffix.lower() in ENGINE_SUFFIXES:
-        raise UsageError(f"{path} is the sidecar of an engine: inspect {engine}")
+        return inspect_engine(path, arguments.target, console)
+    if path.suffix == SUFFIX and Path(path.stem).suffix.lower() in ENGINE_SUFFIXES:
+        raise UsageError(f"{path} is the sidecar of an engine: inspect {path.with_suffix('')}")
     if is_keras_model(path):
         return inspect_keras(path, console)
     return _inspect_weights(path, console)

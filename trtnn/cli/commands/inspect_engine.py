@@ -11,21 +11,24 @@ import attrs
 from trtnn import gpu
 from trtnn.cli.console import Console, fields
 from trtnn.cli.engines import signature_document, signature_fields
+from trtnn.cli.wording import on_the_command_line
 from trtnn.engine import Engine
 from trtnn.errors import TrtnnError
-from trtnn.saving.load import SavedEngineWarning, read_sidecar
+from trtnn.saving.load import SavedEngineWarning, read_sidecar, require_file
 from trtnn.saving.sidecar import Sidecar, sidecar_path
 from trtnn.text import with_prefix
 
 
-def inspect_engine(path: Path, console: Console) -> int:
-    """Prints the sidecar's contents and whether the engine can be loaded here.
+def inspect_engine(path: Path, target: str | None, console: Console) -> int:
+    """Prints the sidecar's contents and whether the engine can be loaded here; ``target`` is what a file without a
+    sidecar is for.
 
-    Raises SavedEngineError for a sidecar that is damaged, and OSError for a file that is not there.
+    Raises SavedEngineError for a folder and for a sidecar that is damaged, and OSError for a file that is not there.
     """
     size = path.stat().st_size
+    require_file(path)
     sidecar = read_sidecar(path) if sidecar_path(path).is_file() else None
-    engine, trouble = _load(path)
+    engine, trouble = _load(path, target)
     if sidecar is None:
         shown, document = _bare(path, engine)
     else:
@@ -34,19 +37,19 @@ def inspect_engine(path: Path, console: Console) -> int:
     console.say(f"{path.name}: {document['target'] or 'TensorRT'} engine, {with_prefix(size, 'B')}")
     console.say(fields({**shown, "here": trouble or _usable(document["target"])}))
     if sidecar is not None and sidecar.module is not None:
-        console.say(f"\n{sidecar.module.summary}")
+        console.say(f"\n{on_the_command_line(str(sidecar.module.summary))}")
     console.finish({"kind": "engine", "bytes": size, **document, "loads": trouble is None, "problem": trouble})
     return 0
 
 
-def _load(path: Path) -> tuple[Engine | None, str | None]:
+def _load(path: Path, target: str | None) -> tuple[Engine | None, str | None]:
     """The engine, or why it cannot be loaded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SavedEngineWarning)  # that there is no sidecar is said anyway
         try:
-            return Engine.load(path), None
+            return Engine.load(path, target=target), None
         except TrtnnError as error:
-            return None, str(error)
+            return None, on_the_command_line(str(error))
 
 
 def _usable(target: str) -> str:

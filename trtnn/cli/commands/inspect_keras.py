@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trtnn.cli.console import Console, fields, table
 from trtnn.cli.failures import FAILED
+from trtnn.cli.wording import on_the_command_line
 from trtnn.errors import FileFormatError, UnsupportedError
 from trtnn.importers.keras import from_keras
 from trtnn.importers.keras.archive import open_archive
@@ -42,7 +43,7 @@ def inspect_keras(path: Path, console: Console) -> int:
             }
         )
     )
-    console.say(f"\n{model.summary()}")
+    console.say(f"\n{on_the_command_line(str(model.summary()))}")
     console.finish(
         {
             "kind": "keras",

@@ -26,8 +26,16 @@ from trtnn.graph.dims import symbol
 class Tensor:
     """As much of a torch tensor as is looked at."""
 
-    def __init__(self, *shape: int, device: int = 0, dtype: str = "torch.float32", contiguous: bool = True) -> None:
+    def __init__(
+        self,
+        *shape: int,
+        device: int = 0,
+        dtype: str = "torch.float32",
+        contiguous: bool = True,
+        negative: bool = False,
+    ) -> None:
         self.shape, self.dtype, self._device, self._contiguous = shape, dtype, device, contiguous
+        self._negative = negative
         self.is_cuda, self.device = device >= 0, f"cuda:{device}"
 
     def get_device(self) -> int:
@@ -35,6 +43,9 @@ class Tensor:
 
     def is_contiguous(self) -> bool:
         return self._contiguous
+
+    def is_neg(self) -> bool:
+        return self._negative
 
     def data_ptr(self) -> int:
         return 4096
@@ -201,6 +212,8 @@ def test_layouts_and_addresses_are_read_without_a_view() -> None:
         kind = type(array)
         for other in (kind(3, 2), kind(2, 3, device=1), kind(2, 3, contiguous=False)):  # type: ignore[arg-type]
             assert read(other)[0] != layout
+    read = layout_reader(Tensor)
+    assert read is not None and read(Tensor(2, 3, negative=True))[0] != read(Tensor(2, 3))[0]
     assert layout_reader(np.ndarray) is None and layout_reader(HostArray) is None
 
 
@@ -227,6 +240,10 @@ def test_other_things_are_none_of_its_business() -> None:
         (Tensor(2, 3, device=1), r"on GPU 0, where the engine runs, got a tensor on cuda:1; x\.to\(\"cuda:0\"\)"),
         (Tensor(2, 3, contiguous=False), r"elements lie in C order, got a strided view.*; use x\.contiguous\(\)"),
         (Tensor(2, 3, dtype="torch.complex64"), " of numbers, got torch.complex64"),
+        (
+            Tensor(2, 3, negative=True),
+            r" whose memory holds its values, got the negative view of one; use x\.clone\(\)",
+        ),
         (CupyArray(2, 3, device=1), " on GPU 0, where the engine runs, got an array on GPU 1"),
         (CupyArray(2, 3, contiguous=False), r"in C order, got a strided view.*; use cupy\.ascontiguousarray\(x\)"),
         (HostArray((10, 0)), r"on GPU 0, where the engine runs, got an array on device \(10, 0\) of DLPack"),
@@ -234,7 +251,7 @@ def test_other_things_are_none_of_its_business() -> None:
     ],
 )
 def test_what_cannot_be_used_where_it_is(array: Any, text: str) -> None:
-    with pytest.raises(InputError, match=f"^x: expected an array.*{text}"):
+    with pytest.raises(InputError, match=f"^x: expected (an array|a tensor).*{text}"):
         view("x", array)
 
 

@@ -352,6 +352,22 @@ def test_a_context_that_has_to_go_is_waited_for(monkeypatch: pytest.MonkeyPatch)
         assert done.is_done
 
 
+def test_where_there_is_no_memory_for_another_context_copies_serve(
+    graphs: Setting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    library, x = graphs.library, numbers(3, 5)
+    arrays = [library.array(x) for _ in range(2)]
+    graphs.engine(arrays[0])
+    monkeypatch.setattr(graphs.standin, "create_execution_context", lambda strategy: None)
+    for _ in range(4):
+        for array in arrays:
+            assert_right(graphs.engine(array), x, library.stream)
+    assert (
+        caplog.text.count("no more CUDA graphs on the caller's own arrays: standin: TensorRT cannot make another") == 1
+    )
+    assert len(graphs.launches) == 1
+
+
 def test_addresses_that_never_come_again_are_forgotten(graphs: Setting) -> None:
     library, x = graphs.library, numbers(3, 5)
     kept = [library.array(x) for _ in range(2 * cuda_graphs.SEEN)]

@@ -14,7 +14,7 @@ from gpu.runtimes import numbers
 from trtnn import gpu
 from trtnn.backends.tensorrt.runtime import on_device
 from trtnn.backends.tensorrt.runtime.slots import Slot
-from trtnn.errors import DeviceError
+from trtnn.errors import DeviceError, InputError
 from trtnn.gpu.device import Device
 from trtnn.gpu.device_array import DeviceArray
 
@@ -45,6 +45,13 @@ def test_torch_on_its_current_stream(engine: Any, torch: Any) -> None:
                 torch.empty(shape, device="cuda").fill_(float("nan"))
             stream.synchronize()
             assert_right({name: array / 2 for name, array in doubled.items()}, 2 * x)
+
+
+def test_a_negative_view_of_torch_is_refused(engine: Any, torch: Any) -> None:
+    x = torch.from_numpy(numbers(2, 16)).cuda()
+    assert_right(engine(x), x.cpu().numpy())
+    with pytest.raises(InputError, match=r"x: expected a tensor whose memory holds its values, got the negative view"):
+        engine(torch._neg_view(x))
 
 
 def test_torch_on_a_given_stream_waits_for_the_current_one(engine: Any, torch: Any) -> None:

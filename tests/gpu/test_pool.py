@@ -23,6 +23,7 @@ class FakeSlot:
         self.last: int | None = None
         self.done = False
         self.closed = False
+        self.user: int | None = None
 
     def suits(self, handle: int | None, shapes: Shapes) -> bool:
         return self.last in (None, handle) and self.has(shapes)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu.fake_device import FakeDevice, floats, read
+from gpu.fake_device import FakeDevice, FakeError, floats, read
 from gpu.runtimes import TWO_PROFILES, TWO_RANGES, Setting, assert_right, make, numbers
 from gpu.standin import Network
 from trtnn.errors import ArgumentError, DeviceError, InputError
+from trtnn.gpu.arrays import view
 from trtnn.gpu.device import PER_THREAD_DEFAULT_STREAM
 from trtnn.gpu.device_array import DeviceArray
 from trtnn.gpu.pinned import PinnedPool
@@ -215,3 +216,91 @@ def test_an_array_is_freed_behind_the_last_consumer() -> None:
     own.sync()
     consumer.sync()
     np.testing.assert_array_equal(seen[0], 7)
+
+
+def ours(device: FakeDevice, x: np.ndarray, stream: Any) -> DeviceArray:
+    """x as an array of ours, written in the order of the stream."""
+    array = DeviceArray.empty(device, x.shape, x.dtype, stream)  # type: ignore[arg-type]
+    kept, address = x.copy(), array.pointer
+    stream.put(lambda: floats(address, kept.size).__setitem__(slice(None), kept.ravel()))
+    array.filled(stream)
+    return array
+
+
+def on_the_thread_stream(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> Any:
+    stream = setting.device.new_stream()
+    monkeypatch.setattr("trtnn.gpu.makers.thread_stream", lambda ordinal: stream.handle)
+    return stream
+
+
+def test_an_array_is_freed_behind_those_that_read_it_before_it_was_exported(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, consumer, x = on_the_thread_stream(setting, monkeypatch), setting.device.new_stream(), numbers(3, 5)
+    array = ours(setting.device, x, own)
+    got = setting.run(view("x", array))  # type: ignore[arg-type]
+    array._order(consumer)
+    del array
+    gc.collect()
+    consumer.sync()
+    assert_right({name: read(one) for name, one in got.items()}, x)
+
+
+@pytest.mark.parametrize("how", ["out", "out on another stream", "again", "bound"])
+@pytest.mark.parametrize("reader", ["own stream", "another stream", "exported"])
+def test_arrays_of_ours_that_are_written_again_are_waited_for(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, how: str, reader: str
+) -> None:
+    own, other, x = on_the_thread_stream(setting, monkeypatch), setting.device.new_stream(), numbers(3, 5)
+    array = ours(setting.device, x, own)
+    out = {"y": ours(setting.device, 0 * x, own), "total": ours(setting.device, 0 * x[:, 0], own)}
+    if how == "bound":
+        bound = setting.runtime.bind({"x": view("x", array)}, out=out, stream=other.handle)  # type: ignore[dict-item]
+        other.sync()
+        floats(out["y"].pointer, 15)[:] = 0
+        bound()
+    else:
+        stream = other.handle if how == "out on another stream" else own.handle
+        setting.run(view("x", array), out=out, stream=stream)  # type: ignore[arg-type]
+        if how == "again":
+            own.sync()
+            floats(array.pointer, 15)[:] += 1
+            x = x + 1
+            assert setting.runtime.again([array], None, out) is not None
+    y, seen = out["y"], setting.device.new_stream() if reader != "own stream" else own
+    if reader == "exported":
+        y._order(seen)
+        found: list[np.ndarray] = []
+        seen.put(lambda: found.append(floats(y.pointer, 15).reshape(3, 5).copy()))
+        seen.sync()
+        np.testing.assert_allclose(found[0], 3 * x + 1, rtol=1e-6)
+    else:
+        got = setting.run(view("x", y), stream=seen.handle)  # type: ignore[arg-type]
+        np.testing.assert_allclose(read(got["y"]), 9 * x + 4, rtol=1e-5, atol=1e-5)
+
+
+def test_an_array_on_a_per_thread_default_stream_is_copied_in_any_thread() -> None:
+    device, x = FakeDevice(), numbers(3, 5)
+
+    def make_it() -> DeviceArray:
+        device.make_current()
+        return ours(device, x, device.stream_of(PER_THREAD_DEFAULT_STREAM))
+
+    array = in_a_thread(make_it)
+    array._stream = device.stream_of(PER_THREAD_DEFAULT_STREAM)  # as the handle means here
+    np.testing.assert_array_equal(array.numpy(), x)
+
+
+def test_a_binding_that_fails_waits_for_what_it_has_enqueued(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make(cuda_graphs=True)
+    stream, enqueued = setting.device.new_stream(), []
+
+    def refuse(*arguments: Any) -> Any:
+        enqueued.append(stream.record())
+        raise FakeError("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED")
+
+    monkeypatch.setattr(setting.device, "capture", refuse)
+    with pytest.raises(DeviceError, match="the network cannot be captured as a CUDA graph"):
+        setting.runtime.bind({"x": setting.view(numbers(3, 5), stream)})
+    assert enqueued[0].place > 0
+    assert enqueued[0].is_done

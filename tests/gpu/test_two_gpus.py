@@ -57,11 +57,13 @@ def test_torch_while_another_device_is_current(engine: Any, torch: Any) -> None:
 
 def test_cupy_while_another_device_is_current(engine: Any) -> None:
     cupy = pytest.importorskip("cupy")
+    with cupy.cuda.Device(1):
+        theirs = cupy.cuda.Stream(non_blocking=True)
     for _ in range(4):
         x = numbers(40, 640)
         with cupy.cuda.Device(0):
             array = cupy.asarray(x)
-        with cupy.cuda.Device(1):
+        with cupy.cuda.Device(1), theirs:
             got = engine(array)
         with cupy.cuda.Device(0):
             assert {one.device.id for one in got.values()} == {0}

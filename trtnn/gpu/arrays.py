@@ -104,7 +104,8 @@ def layout_reader(kind: Any) -> Callable[[Any], tuple[Layout, int]] | None:
 
 
 def _torch_layout(tensor: Any) -> tuple[Layout, int]:
-    return (tensor.shape, tensor.dtype, tensor.get_device(), tensor.is_contiguous()), tensor.data_ptr()
+    layout = tensor.shape, tensor.dtype, tensor.get_device(), tensor.is_contiguous(), tensor.is_neg()
+    return layout, tensor.data_ptr()
 
 
 def _cupy_layout(array: Any) -> tuple[Layout, int]:
@@ -122,6 +123,13 @@ def _torch_view(name: str, tensor: Any, ordinal: int) -> DeviceView | np.ndarray
         raise _elsewhere(name, ordinal, f"a tensor on {tensor.device}", f'x.to("cuda:{ordinal}")')
     if not tensor.is_contiguous():
         raise _strided(name, tuple(tensor.shape), "x.contiguous()")
+    if tensor.is_neg():
+        raise InputError(
+            name,
+            expected="a tensor whose memory holds its values",
+            got="the negative view of one",
+            remedy="use x.clone()",
+        )
     maker = TorchMaker.of(ordinal)
     dtype = maker.dtypes.get(tensor.dtype)
     if dtype is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from trtnn.gpu import library
-from trtnn.gpu.device import LEGACY_DEFAULT_STREAM, Device
+from trtnn.gpu.device import LEGACY_DEFAULT_STREAM, PER_THREAD_DEFAULT_STREAM, Device
 from trtnn.gpu.streams import stream_handle
 
 _DLPACK_CUDA = 2
@@ -23,7 +24,8 @@ class DeviceArray:
     order, when the array and all that was made from it are gone.
 
     ``stream`` is the handle of the stream that fills it, and ``ready`` the event after which it is filled. An array
-    that has been ``exported`` by DLPack gives its memory back in the order of its consumer's stream.
+    that has been ``exported`` by DLPack gives its memory back in the order of its last consumer's stream. Both streams
+    have to live as long as the array.
     """
 
     def __init__(self, device: Device, buffer: Any, shape: tuple[int, ...], dtype: np.dtype, stream: Any) -> None:
@@ -47,6 +49,8 @@ class DeviceArray:
     def filled(self, stream: Any) -> None:
         """Notes that all the work put on the stream so far fills the array: consumers wait for it."""
         self.ready = stream.record()
+        if stream is not self._stream:
+            self._stream.wait(self.ready)  # whose followers wait for nothing
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (_DLPACK_CUDA, self.ordinal)
@@ -82,6 +86,8 @@ class DeviceArray:
         self._device.make_current()
         staged = self._device.allocate_pinned(self.nbytes)
         try:
+            if self.ready is not None:
+                self._stream.wait(self.ready)  # the per-thread default stream is another one in every thread
             self._device.copy(staged.handle, self.pointer, self.nbytes, self._stream)
             self._stream.sync()
             found: np.ndarray = staged.array[: self.nbytes].view(self.dtype).reshape(self.shape).copy()
@@ -90,11 +96,20 @@ class DeviceArray:
         return found
 
     def _order(self, consumer: Any) -> None:
-        """Makes the consumer's stream wait until the array is filled, and its memory wait for the consumer."""
-        if self.ready is not None:
-            consumer.wait(self.ready)
+        """Makes the consumer's stream wait until the array is filled, and its memory wait for the consumer, who has to
+        come behind those that read the array in the order of its own stream."""
+        last = self.ready if self.stream == PER_THREAD_DEFAULT_STREAM else self._stream
+        if last is not None:
+            consumer.wait(last)
         self._buffer.set_deallocation_stream(consumer)
         self.exported = True
 
     def __repr__(self) -> str:
         return f"DeviceArray(shape={self.shape}, dtype={self.dtype}, GPU {self.ordinal})"
+
+
+def note_written(arrays: Iterable[Any], stream: Any) -> None:
+    """Notes that the stream's work so far fills the arrays, those of them that are ours."""
+    for array in arrays:
+        if isinstance(array, DeviceArray):
+            array.filled(stream)

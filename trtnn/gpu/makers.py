@@ -145,8 +145,8 @@ class CupyMaker(Maker):
         self._cupy = importlib.import_module("cupy")
 
     def current_stream(self) -> int:
-        """The handle of CuPy's current stream."""
-        return self._cupy.cuda.get_current_stream().ptr or LEGACY_DEFAULT_STREAM
+        """The handle of CuPy's current stream on this GPU, whichever device is current."""
+        return self._cupy.cuda.get_current_stream(self.ordinal).ptr or LEGACY_DEFAULT_STREAM
 
     def empty(
         self, device: Device, shape: tuple[int, ...], dtype: np.dtype, handle: int, stream: Any

@@ -122,8 +122,8 @@ class TensorRTEngine(Engine):
         into the same outputs every time, at the cost of a launch. With CUDA graphs the call is one graph, without
         copies.
 
-        ``stream`` and ``out`` as for a call. Raises what a call raises, and UnsupportedError for a network whose
-        outputs' sizes depend on the values.
+        ``stream`` and ``out`` as for a call. The outputs of JAX's kind change behind JAX's back: copy what has to stay.
+        Raises what a call raises, and UnsupportedError for a network whose outputs' sizes depend on the values.
         """
         feeds = self._arguments.check(arrays, named)
         for name, array in feeds.items():

@@ -20,6 +20,7 @@ from trtnn.errors import DeviceError, TrtnnError
 from trtnn.gpu.arrays import DeviceView, order_after
 from trtnn.gpu.buffers import Buffers
 from trtnn.gpu.device import Device
+from trtnn.gpu.device_array import note_written
 from trtnn.gpu.pinned import PinnedPool
 from trtnn.gpu.staging import Staging
 from trtnn.gpu.streams import stream_handle
@@ -113,7 +114,9 @@ class CudaRuntime:
             self._lane.held.hold(stream, kept)
         self._capture(inputs, shapes)
         if out is not None:
-            return given_outputs(self._signature, out)
+            arrays = given_outputs(self._signature, out)
+            note_written(arrays, stream)
+            return arrays
         return [maker.hand_over(array, stream) for array, _ in made]
 
     def _on_host(self, arrays: list[Any], inputs: tuple[Shape, ...], stream: Any, out: Any) -> list[Any]:

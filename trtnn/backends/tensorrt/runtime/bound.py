@@ -14,6 +14,7 @@ from trtnn.engine import Result, Signature
 from trtnn.errors import DeviceError, InputError, UnsupportedError
 from trtnn.gpu.arrays import DeviceView, order_after
 from trtnn.gpu.device import Device
+from trtnn.gpu.device_array import DeviceArray, note_written
 from trtnn.outputs import given_outputs
 
 
@@ -23,7 +24,8 @@ class BoundCall:
     ``outputs`` are the arrays that it writes, as ``forward`` returns them; every call writes the same ones, and is
     ordered on the stream that it was bound to. For one thread at a time; ``close`` frees its execution context.
 
-    ``held`` is what the GPU uses in a call: it goes when the call is gone and the stream is done.
+    ``written`` are the same arrays, in order. ``held`` is what the GPU uses in a call: it goes when the call is gone
+    and the stream is done.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class BoundCall:
         launch: Callable[[Any], None],
         stream: Any,
         outputs: Result,
+        written: Sequence[Any],
         held: Sequence[Any],
         graph: Any = None,
     ) -> None:
         self._device, self._launch, self._stream, self.outputs = device, launch, stream, outputs
+        self._ours = [array for array in written if isinstance(array, DeviceArray)]
         self._let_go = weakref.finalize(self, _let_go, device, stream, [*held], graph)
 
     def __call__(self) -> Result:
@@ -43,6 +47,7 @@ class BoundCall:
         try:
             self._device.make_current()
             self._launch(self._stream)
+            note_written(self._ours, self._stream)
         except DeviceError:
             raise
         except Exception as error:  # of the driver
@@ -80,26 +85,38 @@ def bind_arrays(
                 remedy="copy it",
             )
     stream = device.stream_of(handle)
-    context = plan.create_context()
-    context.configure(shapes, handle)
-    if not shapes.known:
-        raise UnsupportedError(plan.name, problem="the sizes of its outputs depend on the values: it cannot be bound")
-    maker = views[0].maker
-    written = [] if out is None else views_of_given(plan, device, signature, out, shapes, views)
-    order_after(device, [*views, *written], handle, stream)
-    if out is None:
-        arrays, targets = new_outputs(plan, device, shapes, maker, handle, stream)
-    else:
-        arrays, targets = given_outputs(signature, out), [view.pointer for view in written]
-    sources = [view.pointer for view in views]
-    for (name, _), address in zip(plan.tensors, (*sources, *targets), strict=True):
-        context.bind(name, address)
-    context.enqueue(handle)  # fills the outputs for the first time, and settles the context before a capture
-    graph = _capture(device, context, plan) if cuda_graphs else None
-    launch = graph.launch if graph is not None else _Enqueue(context, handle)
-    if out is None:
-        arrays = [maker.hand_over(array, stream) for array in arrays]
-    return BoundCall(device, launch, stream, signature.pack(arrays), (context, *views, *written), graph)
+    context, maker = plan.create_context(), views[0].maker
+    with contextlib.ExitStack() as failing:
+        failing.callback(_finish, stream)  # before the context and the views go that the GPU may be working with
+        context.configure(shapes, handle)
+        if not shapes.known:
+            raise UnsupportedError(
+                plan.name, problem="the sizes of its outputs depend on the values: it cannot be bound"
+            )
+        written = [] if out is None else views_of_given(plan, device, signature, out, shapes, views)
+        order_after(device, [*views, *written], handle, stream)
+        if out is None:
+            arrays, targets = new_outputs(plan, device, shapes, maker, handle, stream)
+        else:
+            arrays, targets = given_outputs(signature, out), [view.pointer for view in written]
+        sources = [view.pointer for view in views]
+        for (name, _), address in zip(plan.tensors, (*sources, *targets), strict=True):
+            context.bind(name, address)
+        context.enqueue(handle)  # fills the outputs for the first time, and settles the context before a capture
+        graph = _capture(device, context, plan) if cuda_graphs else None
+        launch = graph.launch if graph is not None else _Enqueue(context, handle)
+        if out is None:
+            arrays = [maker.hand_over(array, stream) for array in arrays]
+        else:
+            note_written(arrays, stream)
+        bound = BoundCall(device, launch, stream, signature.pack(arrays), arrays, (context, *views, *written), graph)
+        failing.pop_all()
+    return bound
+
+
+def _finish(stream: Any) -> None:
+    with contextlib.suppress(Exception):  # the first error is the one to tell
+        stream.sync()
 
 
 class _Enqueue:

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from trtnn.backends.tensorrt.runtime.contexts import ExecutionContext, Plan
 from trtnn.backends.tensorrt.runtime.shapes import Shapes, nbytes_of
+from trtnn.errors import DeviceError
 from trtnn.gpu.buffers import Buffers
 from trtnn.gpu.device import Device
 
@@ -66,6 +67,7 @@ class GraphCache:
         self._plan, self._device, self._stream, self._size = plan, device, stream, size
         self._copying: OrderedDict[Shapes, GraphCall] = OrderedDict()
         self._direct: dict[Place, GraphCall] = {}
+        self._most_direct = size
         self._seen: dict[Place, None] = {}
         self._count = 0
         self._memory = Buffers(device, stream)
@@ -103,8 +105,7 @@ class GraphCache:
         place = shapes, addresses
         found = self._direct.get(place)
         if found is None and self._has_come_before(place) and self._has_room(stream):
-            context = self._make_context(shapes, handle, stream)
-            found = self._direct[place] = self._bound(context, addresses, None)
+            found = self._make_direct(place, handle, stream)
         if found is not None:
             found.last_used = self._count
         return found
@@ -140,14 +141,27 @@ class GraphCache:
 
     def _has_room(self, stream: Any) -> bool:
         """Whether there may be one more direct graph, in the place of one that is not used any more."""
-        if len(self._direct) < self._size:
+        if len(self._direct) < self._most_direct:
             return True
+        if not self._direct:
+            return False
         place, oldest = min(self._direct.items(), key=lambda item: item[1].last_used)
         if self._count - oldest.last_used < IDLE:
             return False
         del self._direct[place]
         self._drop(oldest, stream)
         return True
+
+    def _make_direct(self, place: Place, handle: int, stream: Any) -> GraphCall | None:
+        shapes, addresses = place
+        try:
+            context = self._make_context(shapes, handle, stream)
+        except DeviceError as error:  # there is no memory for more: copies need none
+            LOG.warning("%s: no more CUDA graphs on the caller's own arrays: %s", self._plan.name, error)
+            self._most_direct = len(self._direct)
+            return None
+        found = self._direct[place] = self._bound(context, addresses, None)
+        return found
 
     def _make_context(self, shapes: Shapes, handle: int, stream: Any) -> ExecutionContext:
         context = self._plan.create_context(memory=False)

@@ -18,7 +18,7 @@ MOST_KEPT = 1024
 @attrs.frozen(eq=False)
 class Known:
     """What a call was found to be: its shapes, the outputs' among them, the maker of its arrays, and the handle of the
-    stream that it ran on and its arrays were ready on.
+    library's current stream then, in whose order the arrays were ready.
 
     ``apart``: the addresses of inputs and given outputs that were found not to share memory.
     """

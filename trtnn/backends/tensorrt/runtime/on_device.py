@@ -17,7 +17,7 @@ from trtnn.backends.tensorrt.runtime.slots import Slot
 from trtnn.engine import Signature
 from trtnn.gpu.arrays import DeviceView, order_after
 from trtnn.gpu.device import Device
-from trtnn.gpu.device_array import DeviceArray
+from trtnn.gpu.device_array import DeviceArray, note_written
 from trtnn.gpu.makers import Maker
 from trtnn.outputs import given_outputs, unknown_sizes
 
@@ -53,6 +53,7 @@ class DeviceCalls:
             slot.held.hold(stream, kept)
         if out is not None:
             arrays = given_outputs(self._signature, out)
+            note_written(arrays, stream)
         elif maker.adopts:
             arrays = [maker.hand_over(array, stream) for array in arrays]
         return arrays, written
@@ -65,6 +66,8 @@ class DeviceCalls:
         handle, stream = slot.begin(handle)
         if given:
             self._launch(slot, known.shapes, addresses, handle, stream)
+            if known.maker.adopts:
+                note_written(given, stream)
             return given
         arrays, targets = new_outputs(self._plan, self._device, known.shapes, known.maker, handle, stream)
         self._launch(slot, known.shapes, (*addresses, *targets), handle, stream)

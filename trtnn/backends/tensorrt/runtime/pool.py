@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from threading import get_ident
 
 from trtnn.backends.tensorrt.runtime.shapes import Shapes
 from trtnn.backends.tensorrt.runtime.slots import Slot
@@ -11,7 +12,11 @@ from trtnn.errors import DeviceError
 
 
 class SlotPool:
-    """At most ``size`` slots, made when they are needed. Safe to use from several threads."""
+    """At most ``size`` slots, made when they are needed. Safe to use from several threads.
+
+    No slot is lost to Ctrl-C, wherever it comes: Python raises it behind calls of C functions and where a function
+    begins, and so not between an assignment and the ``del`` or the ``append`` below it.
+    """
 
     def __init__(self, make: Callable[[], Slot], size: int, name: str) -> None:
         self._make, self._size, self._name = make, size, name
@@ -29,38 +34,54 @@ class SlotPool:
         the GPU or change a context's profile, and reuses the one that rested the longest when there may be no more.
         Raises DeviceError once the pool is closed.
         """
-        with self._lock:
-            while True:
-                if self._closed:
-                    raise DeviceError(self._name, problem="the engine has been closed")
-                if self._free and self._free[-1].suits(handle, shapes):
-                    return self._free.pop()
-                slot = self._choose(handle, shapes)
-                if slot is not None:
-                    self._free.remove(slot)
-                    return slot
-                if self._made < self._size:
-                    self._made += 1
-                    break
-                self._wait()
+        user, taken, counted = get_ident(), None, False
         try:
-            return self._make()
+            with self._lock:
+                while True:
+                    if self._closed:
+                        raise DeviceError(self._name, problem="the engine has been closed")
+                    at_once = self._free and self._free[-1].suits(handle, shapes)
+                    place = -1 if at_once else self._choose(handle, shapes)
+                    if place is not None:
+                        taken = self._free[place]
+                        taken.user = user
+                        del self._free[place]
+                        return taken
+                    if self._made < self._size:
+                        counted = True
+                        self._made += 1
+                        break
+                    self._wait()
+            made = self._make()
+            made.user = user
+            return made
         except BaseException:
-            self._forget()
+            if taken is not None:
+                self.release(taken)
+            if counted:
+                self._forget()
             raise
 
     def release(self, slot: Slot) -> None:
         """Gives a slot back."""
         with self._lock:
             if not self._closed:
-                self._free.append(slot)
                 if self._waiting:
-                    self._condition.notify()
+                    self._condition.notify()  # who wakes up when the lock is free
+                slot.user = None
+                self._free.append(slot)
                 return
+        slot.user = get_ident()  # whoever took it
         self.discard(slot)
 
     def discard(self, slot: Slot) -> None:
-        """Closes a slot that saw an error, so that no later call does; a new one may take its place."""
+        """Closes a slot that saw an error, so that no later call does; a new one may take its place. One that the
+        calling thread has given back already stays, since somebody else may have it."""
+        if slot.user == get_ident():
+            slot.user = None
+            self._close(slot)
+
+    def _close(self, slot: Slot) -> None:
         try:
             slot.close()
         finally:
@@ -73,7 +94,7 @@ class SlotPool:
             self._condition.notify_all()
             free, self._free = self._free, []
         for slot in free:
-            self.discard(slot)
+            self._close(slot)
         with self._condition:
             while wait and self._made:
                 self._condition.wait()
@@ -89,18 +110,19 @@ class SlotPool:
         finally:
             self._waiting -= 1
 
-    def _choose(self, handle: int | None, shapes: Shapes) -> Slot | None:
+    def _choose(self, handle: int | None, shapes: Shapes) -> int | None:
+        """The place among the free ones of the slot to take, None to make another or to wait."""
+        free, ready = self._free, None
         may_grow = self._made < self._size
-        ready = None
-        for slot in reversed(self._free):
-            if slot.is_free_for(handle):
-                if slot.has(shapes):
-                    return slot
-                if ready is None or slot.has_profile(shapes) > ready.has_profile(shapes):
-                    ready = slot
-        if ready is not None and (ready.has_profile(shapes) or not may_grow):
+        for place in reversed(range(len(free))):
+            if free[place].is_free_for(handle):
+                if free[place].has(shapes):
+                    return place
+                if ready is None or free[place].has_profile(shapes) > free[ready].has_profile(shapes):
+                    ready = place
+        if ready is not None and (free[ready].has_profile(shapes) or not may_grow):
             return ready
-        return None if may_grow or not self._free else self._free[0]
+        return None if may_grow or not free else 0
 
     def _forget(self) -> None:
         with self._condition:

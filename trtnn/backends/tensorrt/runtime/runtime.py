@@ -157,6 +157,8 @@ class Runtime:
             raise self._device_error(error) from error
         try:
             result = call(slot, *arguments)
+            self._pool.release(slot)
+            return result
         except BaseException as error:
             if isinstance(error, TrtnnError) and not isinstance(error, DeviceError):
                 slot.give_up()  # found before the network was enqueued
@@ -166,8 +168,6 @@ class Runtime:
             if isinstance(error, TrtnnError) or not isinstance(error, Exception):
                 raise
             raise self._device_error(error) from error
-        self._pool.release(slot)
-        return result
 
     def _device_error(self, error: Exception) -> DeviceError:
         return DeviceError(

@@ -31,13 +31,14 @@ class Slot:
     """One of the pool's places: used by one thread at a time, and on the GPU by one stream at a time.
 
     Without CUDA graphs it has one execution context, with them one for each captured graph. ``stream`` is its own
-    stream, for callers who bring none.
+    stream, for callers who bring none. ``user`` is the thread that has it, None while it is free: the pool's to set.
     """
 
     def __init__(self, plan: Plan, device: Device, results: PinnedPool, graphs: int) -> None:
         self._plan, self._device = plan, device
         self.stream = device.new_stream()
         self.handle = int(self.stream.handle)
+        self.user: int | None = None
         self._done = device.new_event()
         self._last: int | None = None
         self._under_way: tuple[int, Any] | None = None

@@ -18,6 +18,7 @@ from trtnn.backends.onnxruntime.cuda import graphs as cuda_graphs
 from trtnn.backends.onnxruntime.placement import Placement
 from trtnn.errors import ArgumentError, DeviceError, InputError
 from trtnn.gpu.device import PER_THREAD_DEFAULT_STREAM
+from trtnn.gpu.device_array import DeviceArray
 
 RNG = np.random.default_rng(1)
 
@@ -136,6 +137,18 @@ def test_outputs_go_where_the_inputs_are(setting: Setting) -> None:
     with pytest.raises(InputError, match=r"out: .*expected an array on the GPU, where the inputs are"):
         setting.run(*(setting.view(array, stream) for array in arrays), out=out)
     assert setting.session.runs == 0
+
+
+def test_outputs_of_ours_are_waited_for_by_who_reads_them_next(setting: Setting) -> None:
+    """Once they have been written again: they knew of the first time alone."""
+    stream, other, arrays = setting.device.new_stream(), setting.device.new_stream(), numbers(3)
+    out = []
+    for shape in ((3, 5), (3,)):
+        out.append(DeviceArray.empty(setting.device, shape, np.dtype(np.float32), stream))  # type: ignore[arg-type]
+        out[-1].filled(stream)
+    got = setting.run(*(setting.view(array, other) for array in arrays), out=tuple(out), stream=other.handle)
+    assert got[0] is out[0] and got[1] is out[1]
+    assert_right([read(array) for array in got], arrays)
 
 
 def test_a_graph_is_captured_once_per_shapes_and_the_oldest_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

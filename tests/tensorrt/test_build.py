@@ -8,20 +8,24 @@ import subprocess
 import sys
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
-from emitting import CHOICE, built, emitted, graph_of, random
+from emitting import CHOICE, Function, built, emitted, graph_of, random
 from hand_network import in_every_listing  # noqa: F401
 from oracle import assert_close
 
 import trtnn as nn
 import trtnn.functional as F
 from trtnn import gpu
-from trtnn.backends.tensorrt.build import build
+from trtnn.backends.tensorrt.build import build, check_profiles
 from trtnn.backends.tensorrt.errors import find_blame, logger_of
 from trtnn.backends.tensorrt.library import load
 from trtnn.engine import Choice
 from trtnn.errors import ArgumentError, BuildError, DeviceError, DimError, InputError, LibraryError
+from trtnn.graph import TensorType
+from trtnn.graph.ops.base import Op
+from trtnn.trace import trace
 
 WIDTH = nn.Input("batch", nn.Dim("width", 2, 4, 8))
 KERNEL = random(3, 5)
@@ -108,6 +112,21 @@ def test_a_range_that_leaves_an_operation_nothing_is_refused_by_its_dim() -> Non
     assert "raise the min of its range\n  at " in str(caught.value)
 
 
+@attrs.frozen(eq=False, repr=False)
+class Rest(Op):
+    """What a buffer of 8 has left beside its operand."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return TensorType(inputs[0].dtype, (8 - inputs[0].shape[0],))
+
+
+def test_a_range_may_be_too_large_for_an_operation() -> None:
+    graph = trace(Function(lambda x: x.tracer.apply(Rest(), x)), {"x": nn.Input(nn.Dim("width", 1, 4, 9))})
+    check_profiles(graph, [{"width": (1, 4, 8)}])
+    with pytest.raises(DimError, match=r"^width: at width=9, rest would make a size of .* = -1; lower the max of its"):
+        check_profiles(graph, [{"width": (1, 4, 9)}])
+
+
 def test_a_failed_build_names_the_module_and_the_line() -> None:
     class Crop(nn.Module):
         def forward(self, x: Any) -> Any:
@@ -159,7 +178,7 @@ def test_a_network_outlives_its_engine_and_plan() -> None:
     """Crashes would come from memory that is gone, so this runs on its own."""
     script = """
 import gc, numpy as np, trtnn as nn, trtnn.functional as F
-from trtnn.backends.tensorrt.build import build
+from trtnn.backends.tensorrt.build import build, check_profiles
 from trtnn.engine import Choice
 class Model(nn.Module):
     def __init__(self): self.fc = nn.Linear(64, 64)

@@ -19,12 +19,11 @@ from trtnn.gpu.streams import thread_stream
 DLPACK_CPU, DLPACK_CUDA, DLPACK_PINNED, DLPACK_MANAGED = 1, 2, 3, 13
 _ON_GPU = (DLPACK_CUDA, DLPACK_MANAGED)
 _PROTOCOLS = ("__dlpack__", "__cuda_array_interface__")
-
+_NO_STREAM = 0
 
 Layout: TypeAlias = Hashable
 """What says whether an array fits: shape, data type, GPU, whether its elements lie in C order; and of ours, the stream
 in whose order it is ready and its memory given back."""
-_NO_STREAM = 0
 
 
 @attrs.define(eq=False)
@@ -73,8 +72,9 @@ def view(name: str, array: Any, ordinal: int = 0) -> DeviceView | np.ndarray | N
 
     Gives a `DeviceView` of an array on the GPU with that number, a NumPy array of one in host memory, and None for what
     speaks neither ``__dlpack__`` nor ``__cuda_array_interface__``. torch tensors and CuPy arrays are ready in the order
-    of their library's current stream. Raises InputError, which names the input ``name``, for an array that is
-    elsewhere or whose elements do not lie in C order.
+    of their library's current stream, arrays of ours in that of the stream that fills them; for others the calling
+    thread's own stream is made to wait. Raises InputError, which names the input ``name``, for an array that is
+    elsewhere, whose elements do not lie in C order or are the negative of what does, or whose protocol cannot be read.
     """
     return reader(type(array))(name, array, ordinal)  # type: ignore[arg-type]  # types are hashable
 

@@ -28,6 +28,11 @@ class Known:
     stream: int
     apart: set[tuple[int, ...]] = attrs.field(factory=set)
 
+    def holds_on(self, handle: int) -> bool:
+        """Whether another such call may be made while the library's current stream has that handle: arrays of ours are
+        ready in the order of the stream that they were made on, whatever is current."""
+        return self.stream == handle or not self.maker.adopts
+
 
 class KnownCalls:
     """Calls by the layouts of their arrays on the GPU, all of one library and ready in the order of its current stream:

@@ -96,9 +96,7 @@ class Runtime:
             return None
         known, addresses = found
         handle = known.maker.current_stream()
-        if known.maker.adopts and known.stream != handle:
-            return None  # arrays of ours are ready in the order of the stream that they were made on
-        if stream is not None and stream_handle(stream) != handle:
+        if not known.holds_on(handle) or (stream is not None and stream_handle(stream) != handle):
             return None
         return self._in_slot(handle, known.shapes, self._on_device.again, known, addresses, given, handle)
 
